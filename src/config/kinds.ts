@@ -1,0 +1,99 @@
+import { Type, type TString } from 'typebox'
+
+/**
+ * A kind of setting: how its text looks (`schema`), what to say when it doesn't (`expected`), and what it means (`decode`).
+ * `decode` is only called with text that fits the schema; it throws an Error whose message completes "NAME …".
+ */
+export interface Kind<T> {
+  schema: TString
+  expected: string
+  decode: (text: string) => T
+}
+
+function kind<T> (schema: TString, expected: string, decode: (text: string) => T): Kind<T> {
+  return { schema, expected, decode }
+}
+
+export const text = kind(Type.String({ minLength: 1 }), 'text', value => value)
+
+export const path = kind(Type.String({ minLength: 1, pattern: '^[^\\0]+$' }), 'a file path', value => value)
+
+export function oneOf<const T extends string> (...values: T[]): Kind<T> {
+  const pattern = `^(${values.map(value => value.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('|')})$`
+  return kind(Type.String({ pattern }), `one of ${values.join(', ')}`, value => value as T)
+}
+
+export const yesNo = kind(Type.String({ pattern: '^(true|false|1|0|yes|no)$' }), 'true or false', value => /^(true|1|yes)$/.test(value))
+
+/** A flag that is on, off, or decided by whether standard output is a terminal. */
+export const autoYesNo = kind(Type.String({ pattern: '^(true|false|auto)$' }), 'true, false or auto', value => value === 'auto' ? undefined : value === 'true')
+
+export function integer (minimum: number, maximum: number): Kind<number> {
+  return kind(Type.String({ pattern: '^[0-9]+$' }), `a whole number from ${minimum} to ${maximum}`, value => {
+    const number = Number(value)
+    if (number < minimum || number > maximum) throw new Error(`must be from ${minimum} to ${maximum}`)
+    return number
+  })
+}
+
+const durationUnitsMs: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+
+/** Text like `500ms`, `30s`, `5m`, `12h`, `30d`; the value is milliseconds. */
+export const duration = kind(Type.String({ pattern: '^[0-9]+(ms|s|m|h|d)$' }), 'a duration such as 500ms, 30s, 5m, 12h or 30d', value => {
+  const [, number = '', unit = ''] = /^([0-9]+)(ms|s|m|h|d)$/.exec(value) ?? []
+  return Number(number) * (durationUnitsMs[unit] ?? Number.NaN)
+})
+
+const sizeUnits: Record<string, number> = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 }
+
+/** Text like `16KiB`, `1GiB`; the value is bytes. */
+export const size = kind(Type.String({ pattern: '^[0-9]+(B|KiB|MiB|GiB)$' }), 'a size such as 16KiB, 64MiB or 1GiB', value => {
+  const [, number = '', unit = ''] = /^([0-9]+)(B|KiB|MiB|GiB)$/.exec(value) ?? []
+  return Number(number) * (sizeUnits[unit] ?? Number.NaN)
+})
+
+/** Comma-separated; surrounding spaces and empty items are dropped. */
+export const list = kind(Type.String(), 'a comma-separated list', value => value.split(',').map(item => item.trim()).filter(item => item !== ''))
+
+/** `https://host[:port]` and nothing else; the value is the origin as a URL prints it. */
+export const httpsOrigin = kind(Type.String({ pattern: '^https://[^/?#@\\\\\\s]+/?$' }), 'https://host[:port] and nothing else', decodeOrigin)
+
+/** Exact browser origins, comma-separated. `null` and wildcards are refused: neither names a page. */
+export const webOrigins = kind(Type.String(), 'a comma-separated list of origins such as http://localhost:5173', value =>
+  list.decode(value).map(item => {
+    if (!/^https?:\/\/[^/?#@*\\\s]+$/.test(item)) throw new Error(`holds ${JSON.stringify(item)}, which is not an exact origin (scheme://host[:port], no path, no *)`)
+    return decodeOrigin(item)
+  }))
+
+/** `http://host:port` of a forward proxy. */
+export const proxyUrl = kind(Type.String({ pattern: '^https?://[^/?#\\\\\\s]+/?$' }), 'http://host:port of a forward proxy', value => {
+  if (!URL.canParse(value)) throw new Error('is not a URL')
+  return value
+})
+
+function decodeOrigin (value: string): string {
+  if (!URL.canParse(value)) throw new Error(`holds ${JSON.stringify(value)}, which is not a URL`)
+  return new URL(value).origin
+}
+
+export type ListenAddress = { host: string, port: number } | { socketPath: string }
+
+/** `host:port`, `[::1]:port` or `unix:/path`; port 0 takes any free one. */
+export const listenAddress = kind(Type.String({ minLength: 1 }), 'host:port, [::1]:port or unix:/path', (value): ListenAddress => {
+  if (value.startsWith('unix:')) return decodeSocketPath(value.slice('unix:'.length))
+  const match = /^(?:\[([0-9a-fA-F:.%]+)\]|([^:[\]/\s]+)):([0-9]{1,5})$/.exec(value)
+  const port = Number(match?.[3])
+  if (!match || port > 65535) throw new Error('must be host:port, [::1]:port or unix:/path')
+  return { host: match[1] ?? match[2] ?? '', port }
+})
+
+function decodeSocketPath (socketPath: string): ListenAddress {
+  if (!socketPath.startsWith('/') || socketPath.length > 107) throw new Error('needs an absolute path of at most 107 characters after unix:')
+  return { socketPath }
+}
+
+/** `sqlite:path` or a `postgres://` URL. */
+export const trailStore = kind(Type.String({ pattern: '^(sqlite:.+|postgres(ql)?://.+)$' }), 'sqlite:path or postgres://…', value =>
+  value.startsWith('sqlite:') ? { kind: 'sqlite' as const, path: value.slice('sqlite:'.length) } : { kind: 'postgres' as const, url: value })
+
+export const redisUrl = kind(Type.String({ pattern: '^rediss?://.+$' }), 'redis://host:port', value => value)

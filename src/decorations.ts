@@ -1,0 +1,133 @@
+import 'fastify'
+import type { Duplex } from 'node:stream'
+import type { AccessKeyService } from './access-key/secret.ts'
+import type { OpenEntry, TrailService } from './trail/record.ts'
+
+/**
+ * What the rooms put on Fastify for one another, as types only: each is set by the plugin of the room named
+ * in its comment, and a room that needs one lists that plugin in its `dependencies`.
+ */
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** ops: rooms report how they are; `status` and `readyz` show it. */
+    health: HealthService
+    /** access-key */
+    accessKey: AccessKeyService
+    /** trail */
+    trail: TrailService
+    /** team */
+    team: TeamService
+    /** upstream */
+    upstream: UpstreamService
+  }
+  interface FastifyRequest {
+    /** trail: set before any other hook runs. */
+    entry: OpenEntry
+    /** guard: set once the request has been let in. */
+    target: RequestTarget
+    /** team: who asks. */
+    member: Member
+    /** upstream: the raw socket of an upgrade request, and what came with it; `null` for an ordinary one. */
+    upgrade: UpgradeSocket | null
+  }
+}
+
+/** The request target as three readers see it. */
+export interface RequestTarget {
+  /** What goes upstream: byte for byte what was received, less any key in the query. */
+  forward: string
+  /** `forward` without the query. */
+  path: string
+  /** The query without `?`, as forwarded. */
+  query: string
+  /** For policy, routing and metrics only, never sent: decoded once, `//` and dot segments resolved. */
+  canonicalPath: string
+  /** Codes of what hygiene did, for the trail's `notes`. */
+  notes: string[]
+}
+
+export interface Member {
+  name: string
+  role: 'admin' | 'member'
+}
+
+export interface Decision {
+  allowed: boolean
+  /** For the trail: `allow`, `deny <rule>` or `would-deny <rule>`. */
+  decision: string
+  /** The rule that decided, as the team file has it, or the preset's name. */
+  rule: string
+}
+
+export interface TeamService {
+  /** What the member's policy says of a method and canonical path. Pure look-up, no counting. */
+  judge (member: Member, method: string, canonicalPath: string): Decision
+  /** Calls back when a member's token is revoked or expires: close what is open. Returns an unsubscribe function. */
+  onRevoked (member: Member, close: () => void): () => void
+  /** May this member see events and answers of this device? */
+  maySeeDevice (member: Member, deviceId: string): boolean
+  /** Everyone with their usage, for the console and `status`. No tokens, no digests. */
+  list (): MemberSummary[]
+}
+
+export interface MemberSummary extends Member {
+  lastSeen: string | null
+  requestsToday: number
+  refusedToday: number
+  daily: number | null
+  open: number
+  concurrency: number | null
+}
+
+/** For requests the proxy makes itself. Each has an entry of its own, already recorded by the caller. */
+export interface UpstreamService {
+  send (request: UpstreamRequest): Promise<UpstreamAnswer>
+  /** Opens a WebSocket to a path of the API with the key in Authorization; see upstream/websocket.ts. */
+  readonly origin: string
+  readonly region: string
+  /** For a WebSocket of the channel: the URL and the TLS and header options to dial with, key included. */
+  websocketOptions (): WebSocketDial
+}
+
+export interface UpstreamRequest {
+  method: string
+  /** Path and query as they go on the wire. */
+  path: string
+  headers?: Record<string, string>
+  body?: string | Buffer
+  signal?: AbortSignal
+  /** Milliseconds until the headers must be there. */
+  headersTimeoutMs?: number
+}
+
+export interface UpstreamAnswer {
+  status: number
+  headers: Record<string, string | string[] | undefined>
+  body: AsyncIterable<Buffer> & { text (): Promise<string>, destroy (): void }
+}
+
+export interface WebSocketDial {
+  /** `wss://host[:port]` */
+  origin: string
+  headers: Record<string, string>
+  /** For `new WebSocket(url, { ...tls })`: verified, never looser. */
+  tls: Record<string, unknown>
+}
+
+/** `status` shows `details`; `ready: false` turns `readyz` red. */
+export interface HealthReport {
+  state: 'ok' | 'degraded' | 'failed'
+  ready: boolean
+  details?: Record<string, unknown>
+}
+
+export interface HealthService {
+  register (name: string, report: () => HealthReport): void
+  /** True from the first SIGTERM on. */
+  readonly draining: boolean
+}
+
+export interface UpgradeSocket {
+  socket: Duplex
+  head: Buffer
+}
