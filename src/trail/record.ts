@@ -96,6 +96,8 @@ export interface TrailService {
   record (entry: OpenEntry, done: (error?: Error) => void): void
   /** Puts the outcome on the journal, and the intent too if that has not happened. A second call does nothing. */
   close (entry: OpenEntry, outcome?: Partial<Outcome>): void
+  /** Called with each entry right after it was closed: the log line, metrics. Must be quick and not throw. */
+  onClosed (listener: (entry: OpenEntry) => void): void
   /**
    * Appends facts learned after an entry was closed (the asynchronous answer of a device request).
    */
