@@ -1,0 +1,207 @@
+import type { Duplex } from 'node:stream'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Dispatcher } from 'undici'
+import type { Secret } from '../access-key/secret.ts'
+import { proxyError, type ErrorType } from '../errors.ts'
+import type { ConnectionUser, TrackedClient } from './connections.ts'
+import type { ExchangeContext } from './context.ts'
+import { classifyFailure, maySendAgain } from './failures.ts'
+import { hasBody, type AnswerHeaders, type BodyTransform, type ErrorReader } from './forwarding.ts'
+import { acceptUpgrade } from './upgrade.ts'
+
+/** The client left: nobody waits for this exchange any more. */
+const clientGone = new Error('the client left')
+
+/**
+ * One request and its answer, as undici sees them: raw headers in and out, chunks written straight onto the response.
+ * Owns what http-proxy's own handler would: error mapping, backpressure, abort in both directions.
+ */
+export class Exchange implements Dispatcher.DispatchHandler, ConnectionUser {
+  declare connection?: TrackedClient
+  readonly request: FastifyRequest
+  readonly reply: FastifyReply
+  readonly context: ExchangeContext
+  readonly #key: Secret
+  #options!: Dispatcher.DispatchOptions
+  #controller: Dispatcher.DispatchController | undefined
+  #transform: BodyTransform | undefined
+  #errorReader: ErrorReader | undefined
+  #remaining = -1
+  #answerBegan = false
+  #reused = false
+  #gone = false
+  #wrote = false
+
+  constructor (context: ExchangeContext, request: FastifyRequest, reply: FastifyReply, key: Secret) {
+    this.context = context
+    this.request = request
+    this.reply = reply
+    this.#key = key
+    reply.raw.once('close', this.#onClientClose)
+  }
+
+  send (options: Dispatcher.DispatchOptions): void {
+    if (this.#gone) return
+    this.#options = options
+    this.context.connections.dispatch(options, this)
+  }
+
+  onRequestStart (controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    if (this.#gone) return controller.abort(clientGone)
+    this.#reused = this.connection?.reused ?? false
+    this.request.entry.attempts++
+  }
+
+  onBodySent (chunk: Buffer): void {
+    this.request.entry.bytes_in += chunk.length
+  }
+
+  onResponseStarted (): void {
+    this.#answerBegan = true
+  }
+
+  onRequestUpgrade (controller: Dispatcher.DispatchController, status: number, headers: AnswerHeaders, socket: Duplex): void {
+    this.#noteAnswer(status, headers)
+    this.reply.raw.off('close', this.#onClientClose)
+    acceptUpgrade(this.context, this.request, this.reply, headers, readRawHeaders(controller), socket)
+  }
+
+  onResponseStart (controller: Dispatcher.DispatchController, status: number, headers: AnswerHeaders, statusMessage = ''): void {
+    if (status < 200) return
+    this.#noteAnswer(status, headers)
+    const raw = this.reply.raw
+    const contentType = headers['content-type']
+    if (status >= 400) this.#errorReader = this.context.errorReader(status, typeof contentType === 'string' ? contentType : undefined)
+    this.#transform = carriesNoBody(this.request.method, status) ? undefined : this.context.bodyTransform(headers, this.request)
+    const flat = this.context.responseHeaders(readRawHeaders(controller), this.request)
+    if (this.#transform?.changesLength) dropContentLength(flat)
+    else if (typeof headers['content-length'] === 'string') this.#remaining = Number(headers['content-length'])
+    raw.writeHead(status, statusMessage, [...flat, ...this.context.ownHeaders(this.request)])
+    // A body that came in the same segment has been written by then, and goes out together with the headers.
+    queueMicrotask(this.#flushHeaders)
+  }
+
+  onResponseData (controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#errorReader !== undefined) this.#errorReader.push(chunk)
+    const out = this.#transform === undefined ? chunk : this.#transform.push(chunk)
+    if (out.length === 0) return
+    this.#wrote = true
+    this.request.entry.bytes_out += out.length
+    if (this.#remaining > 0) this.#remaining -= out.length
+    // The last piece goes out in `end`: one system call for headers and body.
+    if (this.#remaining === 0) this.reply.raw.end(out)
+    else if (!this.reply.raw.write(out)) this.#waitForDrain(controller)
+  }
+
+  onResponseEnd (): void {
+    const tail = this.#transform?.end()
+    this.#noteError()
+    const raw = this.reply.raw
+    if (raw.writableEnded) return
+    this.#wrote = true
+    if (tail === undefined || tail.length === 0) return void raw.end()
+    this.request.entry.bytes_out += tail.length
+    raw.end(tail)
+  }
+
+  onResponseError (_controller: Dispatcher.DispatchController, error: Error): void {
+    if (this.#gone || error === clientGone || this.request.raw.errored) return void this.#breakOff('client_aborted')
+    const failure = classifyFailure(error, this.request.entry.attempts > 0)
+    if (this.reply.raw.headersSent) {
+      this.request.log.warn({ err: error, request_id: this.request.entry.id }, 'upstream broke off inside an answer')
+      return void this.#breakOff('truncated', failure)
+    }
+    if (this.#maySendAgain(failure)) return this.#sendAgain()
+    this.request.log.warn({ err: error, request_id: this.request.entry.id, type: failure }, 'upstream failed')
+    this.request.entry.outcome = 'failed'
+    this.context.answerError(this.request, this.reply, proxyError(failure, { cause: error }))
+  }
+
+  #maySendAgain (failure: ErrorType): boolean {
+    return maySendAgain({
+      method: this.request.method,
+      hasBody: hasBody(this.request.headers) || this.request.upgrade !== null,
+      reusedConnection: this.#reused,
+      answerBegan: this.#answerBegan,
+      attempts: this.request.entry.attempts,
+      failure
+    })
+  }
+
+  #sendAgain (): void {
+    this.context.connections.dispatchFresh(this.#options, this)
+  }
+
+  #noteAnswer (status: number, headers: AnswerHeaders): void {
+    const entry = this.request.entry
+    entry.status = status
+    entry.outcome = 'answered'
+    entry.ttfb_ms = performance.now() - entry.openedAt
+    const requestId = headers['x-request-id']
+    if (requestId !== undefined) entry.upstream_request_id = String(requestId).slice(0, 128)
+    if (headers['date'] !== undefined) noteClockOffset(entry, headers['date'])
+    this.context.accessKey.reportAnswer(this.#key, status)
+  }
+
+  #noteError (): void {
+    const read = this.#errorReader?.end()
+    if (read === undefined) return
+    const entry = this.request.entry
+    entry.error_type = read.type
+    entry.error_message = read.message
+    entry.upstream_request_id ??= read.requestId
+  }
+
+  #waitForDrain (controller: Dispatcher.DispatchController): void {
+    controller.pause()
+    this.reply.raw.once('drain', () => controller.resume())
+  }
+
+  /** Destroying the connection is the only way to say "this message is incomplete" once its head has been sent. */
+  #breakOff (outcome: 'client_aborted' | 'truncated', failure?: ErrorType): void {
+    this.request.entry.outcome = outcome
+    if (failure !== undefined) this.request.entry.error_type = failure
+    this.reply.raw.destroy()
+  }
+
+  readonly #flushHeaders = (): void => {
+    if (!this.#wrote && !this.reply.raw.writableEnded) this.reply.raw.flushHeaders()
+  }
+
+  readonly #onClientClose = (): void => {
+    if (this.reply.raw.writableFinished) return
+    this.#gone = true
+    this.#controller?.abort(clientGone)
+  }
+}
+
+function readRawHeaders (controller: Dispatcher.DispatchController): string[] {
+  return (controller.rawHeaders as Buffer[]).map(toLatin1)
+}
+
+function toLatin1 (bytes: Buffer): string { return bytes.toString('latin1') }
+
+/** RFC 9110 §6.4.1 */
+function carriesNoBody (method: string, status: number): boolean {
+  return method === 'HEAD' || status === 204 || status === 304
+}
+
+function dropContentLength (flat: string[]): void {
+  for (let index = flat.length - 2; index >= 0; index -= 2) {
+    if (flat[index]?.toLowerCase() === 'content-length') flat.splice(index, 2)
+  }
+}
+
+const dateCache = { text: '', at: 0 }
+
+/** Date has whole seconds, so an offset under a second means nothing; parsed once per second. */
+function noteClockOffset (entry: FastifyRequest['entry'], date: string | string[]): void {
+  const text = String(date)
+  if (dateCache.text !== text) {
+    dateCache.text = text
+    dateCache.at = Date.parse(text)
+  }
+  const offset = dateCache.at - Date.now()
+  if (Number.isFinite(offset)) entry.clock_offset_ms = offset
+}

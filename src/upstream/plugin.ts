@@ -1,0 +1,83 @@
+import proxy from '@fastify/http-proxy'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { readFileSync } from 'node:fs'
+import { regions } from '../config/regions.ts'
+import type { Settings } from '../config/table.ts'
+import { openConnections } from './connections.ts'
+import type { ExchangeContext } from './context.ts'
+import { makeForwarder } from './forwarder.ts'
+import type { Forwarding } from './forwarding.ts'
+import { makeSend } from './service.ts'
+import { makeTimeLimits } from './time-limits.ts'
+import { verifiedTls } from './tls-options.ts'
+import { findUpgrade, listenForUpgrades } from './upgrade.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** upstream: sends a request that was let in on its way; it owns the reply from then on. */
+    forward (request: FastifyRequest, reply: FastifyReply): void
+  }
+}
+
+export interface UpstreamOptions {
+  settings: Settings
+  forwarding: Forwarding
+}
+
+/** Largest head of an answer that is taken, as llhttp's own default. */
+const maxAnswerHeadBytes = 16 * 1024
+
+/** The API's own methods and those of the HTTP standard that are safe to pass; TRACE and CONNECT would show the key. */
+const methods = ['DELETE', 'GET', 'HEAD', 'PATCH', 'POST', 'PUT', 'OPTIONS']
+
+async function upstream (app: FastifyInstance, { settings, forwarding }: UpstreamOptions): Promise<void> {
+  const origin = settings.apiHost ?? regions[settings.region]
+  const host = new URL(origin).host
+  const connections = openConnections(origin, settings, maxAnswerHeadBytes)
+  const timeLimits = makeTimeLimits(settings)
+  const context: ExchangeContext = {
+    ...forwarding,
+    connections,
+    accessKey: app.accessKey,
+    pingIntervalMs: settings.websocketIdleTimeout,
+    tunnels: new Set()
+  }
+  app.health.onDrain(() => { for (const tunnel of context.tunnels) tunnel.close(1001, 'the proxy is shutting down') })
+
+  app.decorateRequest('upgrade', { getter () { return findUpgrade(this.raw) } })
+  listenForUpgrades(app, app.server)
+  app.decorate('forward', makeForwarder(context, host, timeLimits))
+  app.decorate('upstream', {
+    origin,
+    region: settings.region,
+    send: makeSend(connections, app.accessKey, host, timeLimits('/', undefined)),
+    websocketOptions: () => describeDial(app, origin, settings)
+  })
+  app.health.register('upstream', () => ({ state: 'ok', ready: true, details: { origin, connections: connections.stats(), websockets: context.tunnels.size } }))
+  app.addHook('onClose', () => connections.close())
+}
+
+function describeDial (app: FastifyInstance, origin: string, settings: Settings) {
+  const key = app.accessKey.current()
+  return {
+    origin: origin.replace(/^https/, 'wss'),
+    headers: key === undefined ? {} : { Authorization: `Bearer ${key.reveal()}` },
+    tls: { ...verifiedTls(settings.caFile === undefined ? undefined : readFileSync(settings.caFile, 'utf8')) }
+  }
+}
+
+/** The catch-all: http-proxy mounts it and judges the destination, our forwarder does the rest. Registered last. */
+export async function mountProxy (app: FastifyInstance): Promise<void> {
+  await app.register(proxy, {
+    upstream: app.upstream.origin,
+    httpMethods: methods,
+    // Bodies are opaque here: not parsed, not even by their type, but streamed as they come.
+    preValidation: undefined as never,
+    handler: (request, reply) => app.forward(request, reply as FastifyReply),
+    // reply-from's own connections are never used; closed doors, in case they ever were.
+    undici: { connections: 1, connect: { rejectUnauthorized: true } } as never
+  })
+}
+
+export default fp(upstream, { name: 'upstream', fastify: '5.x', dependencies: ['health', 'trail', 'access-key', 'guard', 'team'] })

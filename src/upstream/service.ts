@@ -1,0 +1,132 @@
+import type { Dispatcher } from 'undici'
+import type { AccessKeyService, Secret } from '../access-key/secret.ts'
+import type { UpstreamAnswer, UpstreamRequest } from '../decorations.ts'
+import { proxyError } from '../errors.ts'
+import type { Connections, ConnectionUser, TrackedClient } from './connections.ts'
+import { classifyFailure } from './failures.ts'
+import { completeHeaders, type AnswerHeaders } from './forwarding.ts'
+import type { TimeLimits } from './time-limits.ts'
+
+/** Requests the proxy makes for itself (pages, channel). The caller has recorded them; the key is put on here. */
+export function makeSend (connections: Connections, accessKey: AccessKeyService, host: string, usual: TimeLimits) {
+  return function send (request: UpstreamRequest): Promise<UpstreamAnswer> {
+    const key = accessKey.current()
+    if (key === undefined) return Promise.reject(proxyError('access_key_unavailable'))
+    const headers = completeHeaders(Object.entries(request.headers ?? {}).flat(), host, key)
+    return new Promise((resolve, reject) => {
+      const receiver = new Receiver({ accessKey, key, resolve, reject, signal: request.signal })
+      connections.dispatch({
+        path: request.path,
+        method: request.method,
+        headers,
+        body: request.body ?? null,
+        headersTimeout: request.headersTimeoutMs ?? usual.headersTimeout,
+        bodyTimeout: usual.bodyTimeout
+      }, receiver)
+    })
+  }
+}
+
+interface Receiving {
+  accessKey: AccessKeyService
+  key: Secret
+  resolve (answer: UpstreamAnswer): void
+  reject (error: Error): void
+  signal: AbortSignal | undefined
+}
+
+/** Turns undici's callbacks into an answer whose body is pulled: nothing is read ahead of the reader. */
+class Receiver implements Dispatcher.DispatchHandler, ConnectionUser {
+  declare connection?: TrackedClient
+  readonly #receiving: Receiving
+  readonly #body = new PulledBody()
+  #sent = false
+
+  constructor (receiving: Receiving) {
+    this.#receiving = receiving
+  }
+
+  onRequestStart (controller: Dispatcher.DispatchController): void {
+    this.#sent = true
+    const { signal } = this.#receiving
+    const abort = () => controller.abort(signal?.reason instanceof Error ? signal.reason : new Error('aborted'))
+    if (signal?.aborted) return abort()
+    signal?.addEventListener('abort', abort, { once: true })
+    this.#body.onFinished = () => signal?.removeEventListener('abort', abort)
+  }
+
+  onResponseStart (controller: Dispatcher.DispatchController, status: number, headers: AnswerHeaders): void {
+    if (status < 200) return
+    this.#receiving.accessKey.reportAnswer(this.#receiving.key, status)
+    this.#body.controller = controller
+    this.#receiving.resolve({ status, headers, body: this.#body })
+  }
+
+  onResponseData (_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#body.push(chunk)
+  }
+
+  onResponseEnd (): void {
+    this.#body.finish(null)
+  }
+
+  onResponseError (_controller: Dispatcher.DispatchController, error: Error): void {
+    const failure = proxyError(classifyFailure(error, this.#sent), { cause: error })
+    this.#receiving.reject(failure)
+    this.#body.finish(failure)
+  }
+}
+
+class PulledBody implements AsyncIterable<Buffer> {
+  controller: Dispatcher.DispatchController | undefined
+  onFinished: () => void = () => {}
+  #chunks: Buffer[] = []
+  #ended = false
+  #error: Error | null = null
+  #wake: (() => void) | undefined
+
+  push (chunk: Buffer): void {
+    this.#chunks.push(chunk)
+    this.controller?.pause()
+    this.#wake?.()
+  }
+
+  finish (error: Error | null): void {
+    this.#ended = true
+    this.#error = error
+    this.onFinished()
+    this.#wake?.()
+  }
+
+  destroy (): void {
+    if (!this.#ended) this.controller?.abort(new Error('no longer read'))
+  }
+
+  async text (): Promise<string> {
+    const chunks: Buffer[] = []
+    for await (const chunk of this) chunks.push(chunk)
+    return Buffer.concat(chunks).toString('utf8')
+  }
+
+  async * [Symbol.asyncIterator] (): AsyncGenerator<Buffer, void, undefined> {
+    try {
+      while (true) {
+        const chunk = this.#chunks.shift()
+        if (chunk !== undefined) yield chunk
+        else if (this.#error !== null) throw this.#error
+        else if (this.#ended) return
+        else await this.#more()
+      }
+    } finally {
+      this.destroy()
+    }
+  }
+
+  async #more (): Promise<void> {
+    await new Promise<void>(resolve => {
+      this.#wake = resolve
+      this.controller?.resume()
+    })
+    this.#wake = undefined
+  }
+}
