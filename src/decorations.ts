@@ -125,6 +125,15 @@ export interface HealthService {
   register (name: string, report: () => HealthReport): void
   /** True from the first SIGTERM on. */
   readonly draining: boolean
+  /** Turns `readyz` red and calls the listeners below. A second call does nothing. */
+  beginDrain (): void
+  /**
+   * For rooms with sockets of their own: close them (WebSockets with 1001). Called at once if the drain has begun.
+   * Returns an unsubscribe function.
+   */
+  onDrain (listener: () => void): () => void
+  /** Somebody asked the process to stop by `POST /_proxy/quit`. */
+  onQuit (listener: () => void): void
 }
 
 export interface UpgradeSocket {

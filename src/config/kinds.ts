@@ -97,3 +97,17 @@ export const trailStore = kind(Type.String({ pattern: '^(sqlite:.+|postgres(ql)?
   value.startsWith('sqlite:') ? { kind: 'sqlite' as const, path: value.slice('sqlite:'.length) } : { kind: 'postgres' as const, url: value })
 
 export const redisUrl = kind(Type.String({ pattern: '^rediss?://.+$' }), 'redis://host:port', value => value)
+
+/** `http(s)://host[:port][/path]` without credentials, query or fragment; the value has no slash at its end. */
+export const baseUrl = kind(Type.String({ pattern: '^https?://[^?#@\\\\\\s]+$' }), 'a URL such as http://localhost:4318', value => {
+  if (!URL.canParse(value)) throw new Error('is not a URL')
+  return value.replace(/\/+$/, '')
+})
+
+/** `name=value` pairs, comma-separated; values may be percent-encoded (as OpenTelemetry's own variable has them). */
+export const headerPairs = kind(Type.String(), 'name=value pairs with commas between them', value =>
+  Object.fromEntries(list.decode(value).map((item): [string, string] => {
+    const match = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+)=([\x21-\x7e]*)$/.exec(item)
+    if (!match) throw new Error('holds an item that is not name=value')
+    return [(match[1] as string).toLowerCase(), decodeURIComponent(match[2] as string)]
+  })))

@@ -79,6 +79,9 @@ export const table = {
   rewriteBodyUrls: row('PROXY_REWRITE_BODY_URLS', kinds.yesNo, { group: 'Operation', default: 'false', doc: 'Rewrite absolute URLs of the API\'s own origin in JSON answers to the proxy\'s, so that a frontend that follows them stays on the proxy.' }),
   drainTimeout: row('PROXY_DRAIN_TIMEOUT', kinds.duration, { group: 'Operation', default: '10s', doc: 'Longest wait for running requests after SIGTERM.' }),
   redisUrl: row('PROXY_REDIS_URL', kinds.redisUrl, { group: 'Operation', flag: false, sensitive: true, doc: 'Redis or Valkey through which several instances act as one.' }),
+  quitEndpoint: row('PROXY_QUIT_ENDPOINT', kinds.yesNo, { group: 'Operation', default: 'false', doc: 'Serve `POST /_proxy/quit`, which stops the proxy as SIGTERM does: for a Kubernetes Job whose main container is done.' }),
+  otlpEndpoint: row('PROXY_OTLP_ENDPOINT', kinds.baseUrl, { group: 'Operation', doc: 'OpenTelemetry collector that spans are sent to by OTLP over HTTP (`/v1/traces` is appended), e.g. `http://localhost:4318`. Without it nothing is traced.' }),
+  otlpHeaders: row('PROXY_OTLP_HEADERS', kinds.headerPairs, { group: 'Operation', default: '', flag: false, sensitive: true, doc: 'Headers for the collector, e.g. its own API key.' }),
   logLevel: row('PROXY_LOG_LEVEL', kinds.oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'), { group: 'Operation', default: 'info', doc: 'Least severe log line written.' }),
   logPretty: row('PROXY_LOG_PRETTY', kinds.autoYesNo, { group: 'Operation', default: 'auto', doc: 'Log lines for people instead of JSON. `auto`: when standard output is a terminal.' })
 }
