@@ -106,6 +106,11 @@ export const catalogue = {
     message: 'This method is not served.',
     solve: 'The API uses GET, POST, PUT, DELETE, PATCH, HEAD and OPTIONS. TRACE and CONNECT are never forwarded.'
   },
+  http_version_not_supported: {
+    code: 505,
+    message: 'Only HTTP/1.1 and HTTP/1.0 are spoken here.',
+    solve: 'Let the client speak HTTP/1.1 (curl: `--http1.1`).'
+  },
   validation_error: {
     code: 400,
     message: 'One of the request fields has failed validation.',

@@ -1,0 +1,91 @@
+/**
+ * Keys and member tokens in places where they end up in histories, logs and Referer headers.
+ * Key layouts: `ak_` + digit + 43 base64 + 32 hex (together the public part, 79 characters) + 32 secret; older ones
+ * `ak_` + 32 hex; reference tokens `rt_…`; JWT. Member tokens: `izp_…`. A prefix `pelion_` may stand before any.
+ */
+
+const credential = '(?<![A-Za-z0-9])'
+const keys = new RegExp(`${credential}(?:ak_(?:[0-9][A-Za-z0-9+/=_-]{19,}|[0-9a-fA-F]{32,})|rt_[A-Za-z0-9+/=_-]{20,}|eyJ[A-Za-z0-9_-]{8,}\\.eyJ[A-Za-z0-9_-]{8,}\\.[A-Za-z0-9_-]{16,})`, 'g')
+const tokens = new RegExp(`${credential}izp_[A-Za-z0-9_-]{20,}`, 'g')
+const publicPart = /^ak_[0-9][A-Za-z0-9+/]{43}[0-9a-f]{32}$/
+
+// Every text in which a key, a token or a key's name could stand matches this; the ordinary target doesn't. The
+// escapes are those of letters, digits, `_` and `%`, behind which a key could be hidden from the other alternatives.
+const suspect = /ak_|rt_|izp_|eyJ|key|auth|token|bearer|%(?:25|3[0-9]|[4-7])/i
+
+const keyNames = new Set([
+  'accesskey', 'apikey', 'authorization', 'accesstoken', 'apitoken', 'authtoken', 'bearertoken', 'bearer',
+  'cloudkey', 'pelionkey', 'izumakey', 'xapikey', 'xaccesskey', 'secretkey'
+])
+
+export const keyRemoved = '[access key removed]'
+export const tokenRemoved = '[member token removed]'
+
+/** A quick no for the ordinary text: without a hit there is neither key nor token nor a key's name in it. */
+export function mayHoldCredential (text: string): boolean {
+  return suspect.test(text)
+}
+
+/** A key with its secret, also percent-encoded up to three times. The public part alone is not a secret. */
+export function holdsKey (text: string): boolean {
+  return holds(text, plain => {
+    for (const [match] of plain.matchAll(keys)) if (!publicPart.test(match)) return true
+    return false
+  })
+}
+
+export function holdsToken (text: string): boolean {
+  return holds(text, plain => plain.search(tokens) >= 0)
+}
+
+function holds (text: string, test: (plain: string) => boolean): boolean {
+  let plain = text
+  for (let depth = 0; depth < 4; depth++) {
+    if (test(plain)) return true
+    const decoded = decodeAscii(plain)
+    if (decoded === plain) return false
+    plain = decoded
+  }
+  return false
+}
+
+// Keys are ASCII, and a malformed escape elsewhere in the text must not hide one: decodeURIComponent would throw.
+function decodeAscii (text: string): string {
+  if (!text.includes('%')) return text
+  return text.replace(/%([2-7][0-9a-f])/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
+}
+
+/**
+ * Removes from a query the parameters that are, hold or are named like a key; all others keep their bytes and order.
+ * `key__eq=` with the public part of a key is a documented search and stays.
+ */
+export function removeKeys (query: string): string {
+  const parameters = query.split('&')
+  const kept = parameters.filter(parameter => !isKeyParameter(parameter))
+  return kept.length === parameters.length ? query : kept.join('&')
+}
+
+function isKeyParameter (parameter: string): boolean {
+  const equals = parameter.indexOf('=')
+  if (equals > 0 && equals < parameter.length - 1) {
+    const name = decodeAscii(parameter.slice(0, equals)).toLowerCase().replace(/[-_.]/g, '')
+    if (keyNames.has(name)) return true
+  }
+  return holdsKey(parameter)
+}
+
+/** For text that is shown or recorded, a URL or a header's value: no key or token survives, encoded or not. */
+export function redactCredentials (text: string): string {
+  if (!mayHoldCredential(text)) return text
+  const redacted = text
+    .replace(keys, match => publicPart.test(match) ? match : keyRemoved)
+    .replace(tokens, tokenRemoved)
+  if (!holdsKey(redacted) && !holdsToken(redacted)) return redacted
+  return redacted.split(/([/?&;, ])/).map(redactEncoded).join('')
+}
+
+// What is left is percent-encoded: the piece it stands in goes.
+function redactEncoded (piece: string): string {
+  if (holdsKey(piece)) return keyRemoved
+  return holdsToken(piece) ? tokenRemoved : piece
+}

@@ -1,0 +1,147 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import fastifyPlugin from 'fastify-plugin'
+import type { Settings } from '../config/table.ts'
+import type { RequestTarget } from '../decorations.ts'
+import { proxyError } from '../errors.ts'
+import type { ProxyError } from '../errors.ts'
+import type { OpenEntry } from '../trail/record.ts'
+import { createBodyWatch } from './body-watch.ts'
+import type { BodyWatch } from './body-watch.ts'
+import { readMaxConnections } from './connections.ts'
+import { judgeHeaders } from './framing.ts'
+import { createHostJudge } from './hosts.ts'
+import type { HostJudge } from './hosts.ts'
+import { listenToServer } from './listener.ts'
+import { allowedMethods, createOrigins, isPreflight, preflightHeaders } from './origins.ts'
+import type { Origins } from './origins.ts'
+import { answerAndClose } from './raw-answers.ts'
+import { refusals } from './refusals.ts'
+import type { Refusal } from './refusals.ts'
+import { describeRefusedTarget, judgeTarget } from './target.ts'
+
+export { listenerOptions, serverOptions } from './listener.ts'
+export { forwardRequestHeaders } from './request-headers.ts'
+export { forwardResponseHeaders } from './response-headers.ts'
+
+type GuardSettings = Pick<Settings, 'allowedHosts' | 'allowedOrigins' | 'clientBodyIdleTimeout' | 'listen' | 'tlsCertFile' | 'upstreamConnections'>
+
+export interface GuardOptions { settings: GuardSettings }
+
+/** What every request is judged by. */
+interface Rules {
+  servesHost: HostJudge
+  origins: Origins
+  secure: boolean
+  watch: BodyWatch
+  warn: (request: FastifyRequest, code: string) => void
+}
+
+export default fastifyPlugin(function guard (app: FastifyInstance, { settings }: GuardOptions, done: (error?: Error) => void) {
+  const origins = createOrigins(settings.allowedOrigins)
+  const watch = createBodyWatch({
+    idleTimeoutMs: settings.clientBodyIdleTimeout,
+    now: () => performance.now(),
+    onIdle: (request, entry) => cutOff(request, entry, origins)
+  })
+  const rules: Rules = {
+    servesHost: createHostJudge('socketPath' in settings.listen ? 'any' : settings.allowedHosts),
+    origins,
+    secure: settings.tlsCertFile !== undefined,
+    watch,
+    warn: createWarner()
+  }
+  app.decorateRequest('target')
+  app.addHook('onRequest', (request, reply, next) => letIn(request, reply, rules, next))
+  app.addHook('preParsing', askForBody)
+  app.addHook('onClose', (_app, closed) => { watch.stop(); closed() })
+  listenToServer(app)
+  const maxConnections = readMaxConnections(settings.upstreamConnections)
+  if (maxConnections !== undefined) app.server.maxConnections = maxConnections
+  done()
+}, { name: 'guard', dependencies: ['trail'], fastify: '5.x' })
+
+/** For whoever answers on the raw response: the CORS headers of this request's answer, flat. */
+export function createAnswerHeaders ({ allowedOrigins }: Pick<Settings, 'allowedOrigins'>): (request: FastifyRequest) => readonly string[] {
+  const origins = createOrigins(allowedOrigins)
+  return request => origins.answerHeaders(request.raw.headers)
+}
+
+function letIn (request: FastifyRequest, reply: FastifyReply, rules: Rules, next: (error?: Error) => void): void {
+  const { raw } = request
+  addAnswerHeaders(reply, rules.origins.answerHeaders(raw.headers))
+  const facts = judgeHeaders(raw.rawHeaders, raw.httpVersion)
+  if (typeof facts === 'string') return next(refuse(request, reply, facts, rules))
+  if (facts.hasBody) rules.watch.add(raw, request.entry)
+  const method = raw.method ?? ''
+  if (!allowedMethods.includes(method)) return next(refuse(request, reply, 'method_not_allowed', rules))
+  if (!rules.servesHost(facts.host)) return next(refuse(request, reply, 'host_not_allowed', rules))
+  const target = judgeTarget(raw.url ?? '')
+  if (typeof target === 'string') return next(refuse(request, reply, target, rules))
+  const refusal = rules.origins.judge({ method, path: target.path, headers: raw.headers, host: facts.host, secure: rules.secure })
+  if (refusal !== undefined) return next(refuse(request, reply, refusal, rules))
+  if (facts.keyInAuthorization) target.notes.push('key_sent_as_token')
+  accept(request, target, rules)
+  if (!isPreflight(method, raw.headers)) return next()
+  reply.code(204).headers(preflightHeaders(raw.headers)).send()
+}
+
+function addAnswerHeaders (reply: FastifyReply, headers: readonly string[]): void {
+  for (let i = 0; i + 1 < headers.length; i += 2) reply.header(headers[i] as string, headers[i + 1])
+}
+
+function refuse (request: FastifyRequest, reply: FastifyReply, refusal: Refusal, rules: Rules): ProxyError {
+  const [type, message] = refusals[refusal]
+  const { raw, entry } = request
+  Object.assign(entry, describeRefusedTarget(raw.url ?? ''))
+  addNotes(entry, [refusal])
+  if (type === 'access_key_in_url') rules.warn(request, refusal)
+  // Whoever frames or addresses a request in two ways may have sent a second one inside it: nothing more is read from there.
+  if (type !== 'host_not_allowed' && type !== 'origin_not_allowed') reply.header('connection', 'close')
+  if (type === 'method_not_allowed') reply.header('allow', allowedMethods.join(', '))
+  return proxyError(type, message === undefined ? {} : { message })
+}
+
+function accept (request: FastifyRequest, target: RequestTarget, rules: Rules): void {
+  const { entry } = request
+  request.target = target
+  entry.path = target.path
+  entry.query = target.query
+  if (target.notes.length === 0) return
+  addNotes(entry, target.notes)
+  for (const code of target.notes) rules.warn(request, code)
+}
+
+function addNotes (entry: OpenEntry, codes: readonly string[]): void {
+  entry.notes = (entry.notes === '' ? codes : [entry.notes, ...codes]).join(',')
+}
+
+const maxRemembered = 1000
+
+/** A key or token where it doesn't belong is named in the log, the first time it happens at an address. */
+function createWarner (): Rules['warn'] {
+  const warned = new Set<string>()
+  return ({ log, entry }, code) => {
+    const what = `${code} ${entry.client_address}`
+    if (warned.has(what)) return
+    if (warned.size >= maxRemembered) warned.clear()
+    warned.add(what)
+    log.warn({ code, client: entry.client_address, agent: entry.client_agent, request_id: entry.id }, 'a client put a credential where it does not belong: treat it as published')
+  }
+}
+
+/**
+ * The client is told to go on (RFC 9110 §10.1.1) once all rooms have let its headers in: an upload that is refused
+ * is never sent.
+ */
+function askForBody ({ raw }: FastifyRequest, reply: FastifyReply, _payload: unknown, next: (error: null) => void): void {
+  if (raw.headers.expect !== undefined && raw.httpVersion === '1.1' && /^100-continue$/i.test(raw.headers.expect)) reply.raw.writeContinue()
+  next(null)
+}
+
+function cutOff (request: IncomingMessage, entry: OpenEntry, origins: Origins): void {
+  const { socket } = request
+  const response = (socket as { _httpMessage?: ServerResponse | null })._httpMessage
+  if (response == null || response.headersSent) socket.destroy()
+  else answerAndClose(socket, 'request_timeout', entry, { headers: origins.answerHeaders(request.headers) })
+}
