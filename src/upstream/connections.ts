@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import type { Socket } from 'node:net'
+import { isIP, type Socket } from 'node:net'
 import { Client, Pool, ProxyAgent, buildConnector, type Dispatcher } from 'undici'
 import type { Settings } from '../config/table.ts'
 import { watchAddresses } from './addresses.ts'
@@ -64,13 +64,14 @@ export function openConnections (origin: string, settings: ConnectionSettings, m
 function directConnections (origin: string, settings: ConnectionSettings, connect: buildConnector.connector, options: Client.Options): Connections {
   const { hostname, port, protocol, host } = new URL(origin)
   const dialAhead = (done: (error: Error | null, socket: Socket | null) => void) =>
-    connect({ hostname, host, protocol, port, servername: hostname }, (error: Error | null, socket: Socket | null) => done(error, socket))
+    connect({ hostname, host, protocol, port, ...(isIP(hostname) === 0 ? { servername: hostname } : {}) }, (error: Error | null, socket: Socket | null) => done(error, socket))
   let warm = new WarmSockets(dialAhead, settings.upstreamWarmConnections)
 
   const dial = (client: TrackedClient): buildConnector.connector => (target, done) => {
     const ready = warm.take()
     client.warm = ready !== undefined
-    if (ready) done(null, ready)
+    // Not at once: undici's client expects its connector to call back later.
+    if (ready) queueMicrotask(() => done(null, ready))
     else connect(target, done)
   }
   const openPool = () => new Pool(origin, {
