@@ -1,4 +1,4 @@
-import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify'
+import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import type { ListenAddress } from '../config/kinds.ts'
 import { serveProbes } from './health-routes.ts'
 import type { Health } from './health.ts'
@@ -9,7 +9,15 @@ import { writeAddress } from './show-settings.ts'
  * for (the kubelet, Prometheus). It goes on answering while the main one drains.
  */
 export function createHealthListener (health: Health, isListening: () => boolean, log: FastifyBaseLogger): FastifyInstance {
-  const app = Fastify({ loggerInstance: log, disableRequestLogging: true, keepAliveTimeout: 5000, requestTimeout: 10_000, http: { headersTimeout: 10_000, connectionsCheckingInterval: 2000, maxHeaderSize: 16_384 }, bodyLimit: 1, forceCloseConnections: true })
+  const app = Fastify({
+    loggerInstance: log,
+    logController: new LogController({ disableRequestLogging: true }),
+    keepAliveTimeout: 5000,
+    requestTimeout: 10_000,
+    http: { headersTimeout: 10_000, connectionsCheckingInterval: 2000, maxHeaderSize: 16_384 },
+    bodyLimit: 1,
+    forceCloseConnections: true
+  })
   app.server.maxConnections = 64
   serveProbes(app, health, isListening)
   return app

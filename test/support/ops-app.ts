@@ -15,11 +15,12 @@ interface OpsAppOptions {
   environment?: Record<string, string>
   role?: Member['role']
   redact?: (text: string) => string
+  https?: { cert: string, key: string }
 }
 
 /** A Fastify with the health plugin and a member on each request, as the team room would set it. */
-export async function buildOpsApp ({ environment = {}, role = 'admin', redact = text => text }: OpsAppOptions = {}): Promise<FastifyInstance> {
-  const app = Fastify({ forceCloseConnections: false })
+export async function buildOpsApp ({ environment = {}, role = 'admin', redact = text => text, https }: OpsAppOptions = {}): Promise<FastifyInstance> {
+  const app = Fastify({ forceCloseConnections: false, https: https ?? null }) as unknown as FastifyInstance
   app.decorateRequest('member')
   app.addHook('onRequest', async request => { request.member = { name: 'ada', role } })
   await app.register(healthPlugin, { settings: testSettings(environment), program, redact })
