@@ -65,6 +65,7 @@ export interface Outcome {
 }
 
 export type OutcomeKind =
+  | 'open' // still running: the outcome is not known yet
   | 'answered' // upstream's answer was passed on whole
   | 'refused' // the proxy said no; upstream never saw it
   | 'failed' // upstream could not be reached or gave no usable answer
@@ -87,7 +88,10 @@ export interface OpenEntry extends TrailRecord {
 
 /** What other rooms may ask of the trail. */
 export interface TrailService {
-  /** Makes an entry in memory. No I/O. */
+  /**
+   * Makes an entry in memory, with `outcome: 'open'`. No I/O. Rooms that know better than the trail plugin how the
+   * request ended (`failed`, `truncated`, `refused`) set `entry.outcome`; the rest is judged when it closes.
+   */
   open (intent: Partial<Intent>): OpenEntry
   /**
    * Puts the intent on the journal; `done` is called when it is written (this turn's batch), with a

@@ -1,0 +1,46 @@
+import { closeSync, openSync, readdirSync, readSync } from 'node:fs'
+import { join } from 'node:path'
+import { decodeLine } from './lines.ts'
+
+/**
+ * A journal is a folder of segments, numbered in the order they were begun. The number, not the clock, is their order.
+ * The newest is never deleted, so that the numbers go on from run to run.
+ */
+const namePattern = /^([0-9]{12})\.ndjson$/
+
+export function segmentPath (folder: string, number: number): string {
+  return join(folder, `${String(number).padStart(12, '0')}.ndjson`)
+}
+
+/** Ascending. Empty when the folder isn't there yet. */
+export function listSegments (folder: string): number[] {
+  return readFolder(folder).flatMap(name => namePattern.exec(name)?.[1] ?? []).map(Number).sort((a, b) => a - b)
+}
+
+function readFolder (folder: string): string[] {
+  try {
+    return readdirSync(folder)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
+  }
+}
+
+/** The id that the newest readable segment carries in its first line. */
+export function findJournalId (folder: string, segments: number[]): string | undefined {
+  for (const number of segments.toReversed()) {
+    const header = decodeLine(readFirstLine(segmentPath(folder, number)))
+    if (header?.kind === 'header') return header.journalId
+  }
+  return undefined
+}
+
+function readFirstLine (path: string): string {
+  const fd = openSync(path, 'r')
+  try {
+    const buffer = Buffer.alloc(256)
+    return buffer.toString('utf8', 0, readSync(fd, buffer, 0, buffer.length, 0)).split('\n', 1)[0] ?? ''
+  } finally {
+    closeSync(fd)
+  }
+}

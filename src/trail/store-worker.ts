@@ -1,0 +1,51 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import { JournalReader } from './journal-reader.ts'
+import type { Position } from './segment-writer.ts'
+import { Feeder, type FeederReport } from './store/feeder.ts'
+import { connectStore, type StoreSettings } from './store/connect.ts'
+import type { RetentionLimits } from './store/store.ts'
+
+/** The thread that carries the journal into the store, so that no request ever waits for a database. */
+export interface StoreWorkerData {
+  folder: string
+  store: StoreSettings
+  retention: RetentionLimits
+}
+
+export type ToStoreWorker =
+  | { type: 'advance', position: Position }
+  | { type: 'drain', position: Position | undefined }
+
+export type FromStoreWorker =
+  | { type: 'report', report: FeederReport }
+  | { type: 'log', level: 'info' | 'warn' | 'error', what: Record<string, unknown>, message: string }
+  | { type: 'drained' }
+
+const port = parentPort
+if (port === null) throw new Error('store-worker runs in a worker thread')
+const data = workerData as StoreWorkerData
+const send = (message: FromStoreWorker): void => port.postMessage(message)
+
+const feeder = new Feeder({
+  ...connectStore(data.store),
+  reader: new JournalReader(data.folder),
+  retention: data.retention,
+  now: Date.now,
+  report: report => send({ type: 'report', report }),
+  log: (level, what, message) => send({ type: 'log', level, what, message })
+})
+
+port.on('message', (message: ToStoreWorker) => {
+  if (message.type === 'advance') feeder.advance(message.position)
+  else drain(message.position).catch((error: unknown) => { throw error })
+})
+
+async function drain (position: Position | undefined): Promise<void> {
+  if (position !== undefined) {
+    feeder.advance(position)
+    await feeder.drain()
+  }
+  await feeder.stop()
+  send({ type: 'drained' })
+  port?.close()
+}

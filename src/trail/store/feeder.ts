@@ -1,0 +1,208 @@
+import type { JournalReader, Stretch } from '../journal-reader.ts'
+import type { Position } from '../segment-writer.ts'
+import { buildBatch } from './batch.ts'
+import type { RetentionLimits, Store, StoredPosition, StoreFault } from './store.ts'
+
+export interface FeederOptions {
+  reader: JournalReader
+  /** A new connection; called again after each failure. */
+  createStore: () => Store
+  classifyError: (error: unknown) => StoreFault
+  /** Makes room for a new store where this one is beyond repair. Gives what to tell the operator. */
+  replaceStore: (nowMs: number) => string
+  retention: RetentionLimits
+  /** Milliseconds since 1970. */
+  now: () => number
+  report: (report: FeederReport) => void
+  log: (level: 'info' | 'warn' | 'error', what: Record<string, unknown>, message: string) => void
+}
+
+/** What the main thread gets to know. */
+export interface FeederReport {
+  stored: StoredPosition | undefined
+  /** Nothing was left to store. */
+  caughtUp: boolean
+  fault: StoreFault | null
+  /** The database's own words, for the log and `status`. */
+  message: string | null
+  /** Bytes of the store, once measured. */
+  storeBytes: number | null
+}
+
+const firstRetryMs = 200
+/** Recovery within 5 s is promised. */
+const longestRetryMs = 2000
+
+/** Carries the journal into the store, stretch by stretch, and goes on where it stopped, whatever happened. */
+export class Feeder {
+  readonly #options: FeederOptions
+  #store: Store | undefined
+  #target: Position | undefined
+  #cursor: StoredPosition | undefined
+  #marked = false
+  #running = false
+  #stopped = false
+  #retryMs = firstRetryMs
+  #retryTimer: NodeJS.Timeout | undefined
+  #storeBytes: number | null = null
+  #failing = false
+  #idle: Array<() => void> = []
+
+  constructor (options: FeederOptions) {
+    this.#options = options
+  }
+
+  /** The journal is written up to there. */
+  advance (target: Position): void {
+    this.#target = target
+    if (this.#retryTimer === undefined) this.#wake()
+  }
+
+  /** Resolves when everything up to the latest target is stored, or when that fails. */
+  drain (): Promise<void> {
+    return new Promise(resolve => {
+      this.#idle.push(resolve)
+      clearTimeout(this.#retryTimer)
+      this.#retryTimer = undefined
+      this.#wake()
+    })
+  }
+
+  #wake (): void {
+    this.#run().catch((error: unknown) => this.#options.log('error', { error: String(error) }, 'trail: storing stopped, which is a defect'))
+  }
+
+  async #run (): Promise<void> {
+    if (this.#running || this.#stopped || this.#target === undefined) return
+    this.#running = true
+    try {
+      while (!this.#stopped && await this.#step(this.#target)) await breathe()
+      this.#noteSuccess(true)
+    } catch (error) {
+      await this.#recover(error)
+    } finally {
+      this.#running = false
+      for (const resolve of this.#idle.splice(0)) resolve()
+    }
+  }
+
+  /** One stretch. Gives whether there may be more. */
+  async #step (target: Position): Promise<boolean> {
+    const store = await this.#openStore()
+    this.#cursor ??= await store.findPosition(target.journalId) ?? { segment: 0, bytes: 0 }
+    const segment = this.#nextSegment(this.#cursor, target)
+    if (!this.#marked && (segment === undefined || segment >= target.firstSegment)) await this.#markUnfinished(store, target)
+    if (segment === undefined) return false
+    const from = segment === this.#cursor.segment ? this.#cursor.bytes : 0
+    const stretch = this.#read(segment, from, target)
+    if (stretch.lines.length === 0) return this.#leaveSegment(segment, stretch.bytes, target)
+    await this.#apply(store, stretch, segment, target)
+    return true
+  }
+
+  async #openStore (): Promise<Store> {
+    if (this.#store !== undefined) return this.#store
+    const store = this.#options.createStore()
+    try {
+      await store.open()
+    } catch (error) {
+      await store.close().catch(() => {})
+      throw error
+    }
+    this.#store = store
+    return store
+  }
+
+  /** Lower ones are stored and go; the lowest left is next. */
+  #nextSegment (cursor: StoredPosition, target: Position): number | undefined {
+    if (cursor.segment === target.segment) return cursor.segment
+    const segments = this.#options.reader.list().filter(number => number <= target.segment)
+    for (const number of segments) {
+      if (number < cursor.segment) this.#options.reader.delete(number)
+    }
+    return segments.find(number => number >= cursor.segment)
+  }
+
+  #read (segment: number, from: number, target: Position): Stretch {
+    try {
+      return this.#options.reader.read(segment, from, segment === target.segment ? target.bytes : undefined)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+      return { lines: [], bytes: from } // somebody deleted it: nothing to be had
+    }
+  }
+
+  #leaveSegment (segment: number, bytes: number, target: Position): boolean {
+    if (segment >= target.segment) return false
+    this.#cursor = { segment: segment + 1, bytes: 0 }
+    return bytes >= 0
+  }
+
+  async #apply (store: Store, stretch: Stretch, segment: number, target: Position): Promise<void> {
+    const { damaged, ...batch } = buildBatch(target.journalId, stretch.lines)
+    const position = { segment, bytes: stretch.bytes }
+    await store.apply({ ...batch, position, nowMs: this.#options.now() })
+    this.#cursor = position
+    if (damaged > 0) this.#options.log('warn', { segment, lines: damaged }, 'trail: damaged lines of the journal were left out')
+    this.#noteSuccess(false)
+  }
+
+  async #markUnfinished (store: Store, target: Position): Promise<void> {
+    const count = await store.markUnfinished(target.journalId)
+    this.#marked = true
+    if (count > 0) this.#options.log('warn', { requests: count }, 'trail: requests of an earlier run that ended without an outcome are marked unfinished')
+  }
+
+  #noteSuccess (caughtUp: boolean): void {
+    this.#retryMs = firstRetryMs
+    if (this.#failing) this.#options.log('info', {}, 'trail: the store works again')
+    this.#failing = false
+    this.#options.report({ stored: this.#cursor, caughtUp, fault: null, message: null, storeBytes: this.#storeBytes })
+  }
+
+  async #recover (error: unknown): Promise<void> {
+    const { classifyError, report, log } = this.#options
+    const fault = classifyError(error)
+    const message = error instanceof Error ? error.message : String(error)
+    await this.#closeStore()
+    if (fault === 'corrupt') this.#replace()
+    if (!this.#failing) log('error', { fault, error: message }, 'trail: the store cannot be written; the journal keeps everything until it can')
+    this.#failing = true
+    report({ stored: this.#cursor, caughtUp: false, fault, message, storeBytes: this.#storeBytes })
+    this.#cursor = undefined
+    if (this.#stopped) return
+    this.#retryTimer = setTimeout(() => {
+      this.#retryTimer = undefined
+      this.#wake()
+    }, this.#retryMs)
+    this.#retryMs = Math.min(this.#retryMs * 2, longestRetryMs)
+  }
+
+  #replace (): void {
+    try {
+      const told = this.#options.replaceStore(this.#options.now())
+      this.#options.log('error', { action: told }, 'trail: the store is damaged; a new one is begun')
+    } catch (error) {
+      this.#options.log('error', { error: String(error) }, 'trail: the store is damaged and cannot be moved aside')
+    }
+  }
+
+  async #closeStore (): Promise<void> {
+    const store = this.#store
+    this.#store = undefined
+    await store?.close().catch(() => {})
+  }
+
+  async stop (): Promise<void> {
+    this.#stopped = true
+    clearTimeout(this.#retryTimer)
+    if (this.#running) await new Promise<void>(resolve => { this.#idle.push(resolve) })
+    this.#options.reader.close()
+    await this.#closeStore()
+  }
+}
+
+/** Lets messages in between two stretches. */
+function breathe (): Promise<void> {
+  return new Promise(resolve => { setImmediate(resolve) })
+}

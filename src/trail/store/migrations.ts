@@ -1,0 +1,71 @@
+import { sql, type Kysely } from 'kysely'
+import type { Migration } from 'kysely/migration'
+import type { Schema } from './schema.ts'
+
+/** Numbers differ by database: SQLite's INTEGER PRIMARY KEY must be spelled so, PostgreSQL's INTEGER is too short. */
+type Kind = 'sqlite' | 'postgres'
+
+/** Only ever add to the end: a store may be of any earlier version. */
+export function listMigrations (kind: Kind): Record<string, Migration> {
+  return { '001-trail': { up: db => createTrail(db as Kysely<Schema>, kind) } }
+}
+
+async function createTrail (db: Kysely<Schema>, kind: Kind): Promise<void> {
+  const bigint = kind === 'sqlite' ? 'integer' : 'bigint'
+  const real = kind === 'sqlite' ? 'real' : 'double precision'
+  const seq = kind === 'sqlite' ? sql`integer primary key autoincrement` : sql`bigint generated always as identity primary key`
+  let trail = db.schema.createTable('trail').addColumn('seq', seq)
+    .addColumn('id', 'text', column => column.notNull().unique())
+    .addColumn('journal', 'text', column => column.notNull())
+    .addColumn('started_at', bigint, column => column.notNull())
+  for (const name of ['kind', 'member', 'method', 'path', 'query', 'region', 'key_fingerprint', 'client_address', 'client_agent', 'policy_decision', 'parent_id', 'notes', 'trace_id', 'outcome'] as const) {
+    trail = trail.addColumn(name, 'text', column => column.notNull())
+  }
+  await trail
+    .addColumn('status', 'integer')
+    .addColumn('upstream_request_id', 'text')
+    .addColumn('error_type', 'text')
+    .addColumn('error_message', 'text')
+    .addColumn('duration_ms', real)
+    .addColumn('ttfb_ms', real)
+    .addColumn('bytes_in', bigint, column => column.notNull())
+    .addColumn('bytes_out', bigint, column => column.notNull())
+    .addColumn('attempts', 'integer', column => column.notNull())
+    .addColumn('close_code', 'integer')
+    .addColumn('clock_offset_ms', real)
+    .addColumn('async_id', 'text')
+    .addColumn('async_status', 'integer')
+    .addColumn('async_latency_ms', real)
+    .execute()
+  await createIndexes(db)
+  await createBookkeeping(db, kind)
+}
+
+/** Each is followed by `seq`, so that a page is read off the index in order. Rare values have a partial one, which common rows don't pay for. */
+async function createIndexes (db: Kysely<Schema>): Promise<void> {
+  for (const column of ['member', 'status', 'method', 'path', 'outcome', 'client_address'] as const) {
+    await db.schema.createIndex(`trail_${column}`).on('trail').columns([column, 'seq']).execute()
+  }
+  for (const column of ['error_type', 'upstream_request_id', 'async_id'] as const) {
+    await db.schema.createIndex(`trail_${column}`).on('trail').columns([column, 'seq']).where(sql<boolean>`${sql.ref(column)} is not null`).execute()
+  }
+  await db.schema.createIndex('trail_parent_id').on('trail').columns(['parent_id', 'seq']).where(sql<boolean>`parent_id <> ''`).execute()
+  await db.schema.createIndex('trail_open').on('trail').columns(['journal', 'seq']).where(sql<boolean>`outcome = 'open'`).execute()
+}
+
+async function createBookkeeping (db: Kysely<Schema>, kind: Kind): Promise<void> {
+  const bigint = kind === 'sqlite' ? 'integer' : 'bigint'
+  const id = kind === 'sqlite' ? sql`integer primary key autoincrement` : sql`bigint generated always as identity primary key`
+  let block = db.schema.createTable('trail_block').addColumn('id', id)
+  for (const name of ['first_seq', 'last_seq', 'min_started_at', 'max_started_at', 'rows'] as const) {
+    block = block.addColumn(name, bigint, column => column.notNull())
+  }
+  await block.execute()
+  await db.schema.createIndex('trail_block_times').on('trail_block').columns(['max_started_at', 'first_seq']).execute()
+  await db.schema.createTable('trail_position')
+    .addColumn('journal', 'text', column => column.primaryKey())
+    .addColumn('segment', bigint, column => column.notNull())
+    .addColumn('bytes', bigint, column => column.notNull())
+    .addColumn('seen_at', bigint, column => column.notNull())
+    .execute()
+}

@@ -1,0 +1,110 @@
+import { Worker } from 'node:worker_threads'
+import type { Position } from './segment-writer.ts'
+import type { FromStoreWorker, StoreWorkerData, ToStoreWorker } from './store-worker.ts'
+import type { FeederReport } from './store/feeder.ts'
+
+/** Beside this file as source (types stripped by Node), or compiled. */
+const workerUrl = new URL(import.meta.url.endsWith('.ts') ? './store-worker.ts' : './store-worker.js', import.meta.url)
+
+/** Rows are findable within 300 ms: some of it is spent on collecting, as large batches cost less. */
+const collectMs = 75
+const restartMs = 1000
+
+export interface StoringOptions extends StoreWorkerData {
+  log: (level: 'info' | 'warn' | 'error', what: Record<string, unknown>, message: string) => void
+}
+
+/** The main thread's end of the storing thread: tells it how far the journal is, and restarts it if it dies. */
+export class Storing {
+  readonly #options: StoringOptions
+  #worker: Worker | undefined
+  #position: Position | undefined
+  #timer: NodeJS.Timeout | undefined
+  #report: FeederReport | undefined
+  #behindSince: number | undefined
+  #restarts = 0
+  #stopping = false
+  #drained: () => void = () => {}
+
+  constructor (options: StoringOptions) {
+    this.#options = options
+    this.#start()
+  }
+
+  #start (): void {
+    const { folder, store, retention } = this.#options
+    const data: StoreWorkerData = { folder, store, retention }
+    // The name is what `top -H` shows. No environment: the thread needs none of it.
+    const worker = new Worker(workerUrl, { workerData: data, name: 'trail-store', env: {}, execArgv: [] })
+    worker.unref()
+    worker.on('message', this.#onMessage)
+    worker.on('error', (error: unknown) => this.#options.log('error', { error: String(error) }, 'trail: the storing thread failed'))
+    worker.on('exit', this.#onExit)
+    this.#worker = worker
+    if (this.#position !== undefined) this.#send({ type: 'advance', position: this.#position })
+  }
+
+  readonly #onMessage = (message: FromStoreWorker): void => {
+    if (message.type === 'log') this.#options.log(message.level, message.what, message.message)
+    else if (message.type === 'drained') this.#drained()
+    else this.#noteReport(message.report)
+  }
+
+  #noteReport (report: FeederReport): void {
+    this.#report = report
+    if (report.caughtUp) this.#behindSince = undefined
+  }
+
+  readonly #onExit = (): void => {
+    this.#worker = undefined
+    this.#drained()
+    if (this.#stopping) return
+    this.#restarts++
+    setTimeout(() => { if (!this.#stopping) this.#start() }, restartMs).unref()
+  }
+
+  #send (message: ToStoreWorker): void {
+    this.#worker?.postMessage(message)
+  }
+
+  /** The journal is written up to there. Cheap: the thread hears of it a few times a second. */
+  advance (position: Position): void {
+    this.#position = position
+    this.#timer ??= setTimeout(this.#tell, collectMs).unref()
+  }
+
+  readonly #tell = (): void => {
+    this.#timer = undefined
+    this.#behindSince ??= performance.now()
+    this.#send({ type: 'advance', position: this.#position as Position })
+  }
+
+  status () {
+    const { fault = null, message = null, stored, storeBytes = null } = this.#report ?? {}
+    return {
+      fault,
+      message,
+      stored,
+      storeBytes,
+      restarts: this.#restarts,
+      behindMs: this.#behindSince === undefined ? 0 : Math.round(performance.now() - this.#behindSince)
+    }
+  }
+
+  /** Stores what is left, for at most `timeoutMs`, and ends the thread. What isn't stored by then is by the next run. */
+  async stop (position: Position | undefined, timeoutMs: number): Promise<void> {
+    this.#stopping = true
+    clearTimeout(this.#timer)
+    const worker = this.#worker
+    if (worker === undefined) return
+    await new Promise<void>(resolve => {
+      const limit = setTimeout(resolve, timeoutMs)
+      this.#drained = () => {
+        clearTimeout(limit)
+        resolve()
+      }
+      this.#send({ type: 'drain', position })
+    })
+    await worker.terminate()
+  }
+}
