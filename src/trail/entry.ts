@@ -44,6 +44,8 @@ class Entry implements OpenEntry {
   async_status: number | null = null
   async_latency_ms: number | null = null
   readonly openedAt: number
+  sentAt = 0
+  answeredAt = 0
   recorded = false
   closed = false
 

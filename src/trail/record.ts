@@ -81,6 +81,10 @@ export type OutcomeKind =
 export interface OpenEntry extends TrailRecord {
   /** performance.now() at arrival. */
   readonly openedAt: number
+  /** performance.now() when it was handed to upstream's connections; 0 if it never was. */
+  sentAt: number
+  /** performance.now() when the last byte of upstream's answer was here; 0 before. What lies outside the two is our own share. */
+  answeredAt: number
   /** True once the intent is on the journal. */
   recorded: boolean
   closed: boolean

@@ -43,6 +43,7 @@ export class Exchange implements Dispatcher.DispatchHandler, ConnectionUser {
   send (options: Dispatcher.DispatchOptions): void {
     if (this.#gone) return
     this.#options = options
+    this.request.entry.sentAt = performance.now()
     this.context.connections.dispatch(options, this)
   }
 
@@ -95,6 +96,7 @@ export class Exchange implements Dispatcher.DispatchHandler, ConnectionUser {
   }
 
   onResponseEnd (): void {
+    this.request.entry.answeredAt = performance.now()
     const tail = this.#transform?.end()
     this.#noteError()
     const raw = this.reply.raw

@@ -36,6 +36,8 @@ export function makeEntry (facts: Partial<OpenEntry> = {}): OpenEntry {
     async_status: null,
     async_latency_ms: null,
     openedAt: performance.now(),
+    sentAt: 0,
+    answeredAt: 0,
     recorded: true,
     closed: true,
     ...facts
