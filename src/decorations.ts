@@ -68,6 +68,13 @@ export interface TeamService {
   maySeeDevice (member: Member, deviceId: string): boolean
   /** Everyone with their usage, for the console and `status`. No tokens, no digests. */
   list (): MemberSummary[]
+  /**
+   * For what a room sends upstream beyond the request it answers, such as each page of a whole list: takes the member's and the key's
+   * limits and calls back when it may go on, or with the error to answer. `release` ends it; `sent` = the API saw it.
+   */
+  acquire (member: Member, done: (error: Error | undefined, release: (sent: boolean) => void) => void): void
+  /** Reads the team file anew, as SIGHUP asks. */
+  reload (): void
 }
 
 export interface MemberSummary extends Member {

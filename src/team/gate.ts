@@ -1,0 +1,97 @@
+import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
+import type { OpenEntry } from '../trail/record.ts'
+import type { Lease, Limits, Refusal, Usage } from './limits.ts'
+import { isPublic } from './own-paths.ts'
+import { classify } from './request-kind.ts'
+import { limitReached, memberForbidden, memberUnknown, tooManyWrongTokens } from './refusals.ts'
+import type { Credential } from './credential.ts'
+import { WrongTokens } from './wrong-tokens.ts'
+
+/** How the gate tells who asks: `undefined` if nobody it knows, having shown a wrong token or none. */
+export interface Doorkeeper {
+  identify (request: FastifyRequest): Credential | undefined
+  showsToken (request: FastifyRequest): boolean
+}
+
+interface Hold { lease: Lease, credential: Credential, request: FastifyRequest }
+
+interface GateOptions {
+  doorkeeper: Doorkeeper
+  limits: Limits & { countRefusal (usage: Usage): void }
+  /** False for `local` without a team, who has nobody to share with. */
+  limited: boolean
+  log: FastifyBaseLogger
+}
+
+/** The way in: who asks, may they, is it their turn. */
+export class Gate {
+  readonly #options: GateOptions
+  readonly #holds = new Map<OpenEntry, Hold>()
+  readonly #wrongTokens = new WrongTokens()
+
+  constructor (options: GateOptions) {
+    this.#options = options
+  }
+
+  /** The `onRequest` hook. */
+  readonly admit = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void => {
+    const { entry, method, target: { canonicalPath, path } } = request
+    if (isPublic(method, canonicalPath, path)) return done()
+    const credential = this.#options.doorkeeper.identify(request)
+    if (credential === undefined) return isOpenDoor(method, canonicalPath, path) ? done() : done(this.#refuseUnknown(request))
+    const { member, policy } = credential
+    request.member = member
+    entry.member = member.name
+    const decision = policy.judge(method, canonicalPath)
+    entry.policy_decision = decision.decision
+    if (!this.#options.limited) return done(decision.allowed ? undefined : memberForbidden(member, decision))
+    const usage = this.#options.limits.usage(member.name)
+    usage.lastSeenMs = Date.now()
+    if (decision.allowed) return this.#take(request, usage, credential, done)
+    this.#options.limits.countRefusal(usage)
+    done(memberForbidden(member, decision))
+  }
+
+  /** When an entry closes, whatever ended it. */
+  readonly release = (entry: OpenEntry): void => {
+    const hold = this.#holds.get(entry)
+    if (hold === undefined) return
+    this.#holds.delete(entry)
+    this.#options.limits.release(hold.lease, entry.attempts > 0)
+  }
+
+  /**
+   * Cuts off what is still open with a credential that no longer holds. The rooms that know how to end a connection politely were
+   * told before; this is for everything else, such as a download of an hour.
+   */
+  cutOff (holds: (credential: Credential) => boolean): void {
+    for (const { credential, request } of this.#holds.values()) {
+      if (!holds(credential)) request.raw.socket.destroy()
+    }
+  }
+
+  #take (request: FastifyRequest, usage: Usage, credential: Credential, done: (error?: Error) => void): void {
+    const { limits } = this.#options
+    const { entry, method, target, raw } = request
+    const lease = limits.open(usage, classify(method, target.canonicalPath, raw.headers))
+    this.#holds.set(entry, { lease, credential, request })
+    limits.acquire(lease, refusal => refusal === undefined ? done() : done(this.#refuse(usage, refusal)))
+  }
+
+  #refuse (usage: Usage, refusal: Refusal): Error {
+    this.#options.limits.countRefusal(usage)
+    return limitReached(refusal)
+  }
+
+  #refuseUnknown (request: FastifyRequest): Error {
+    if (!this.#options.doorkeeper.showsToken(request)) return memberUnknown
+    const address = request.raw.socket.remoteAddress ?? ''
+    const waitMs = this.#wrongTokens.note(address, performance.now())
+    return waitMs === 0 ? memberUnknown : tooManyWrongTokens(waitMs)
+  }
+}
+
+/** Logging in, asking whether one is, and logging out: the session's routes look at credentials themselves. */
+function isOpenDoor (method: string, canonicalPath: string, path: string): boolean {
+  return canonicalPath === '/_proxy/session' && path === canonicalPath && (method === 'POST' || method === 'GET' || method === 'DELETE')
+}

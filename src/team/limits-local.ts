@@ -1,0 +1,199 @@
+import { FairQueue } from './fair-queue.ts'
+import type { Clock, KeyLimits, Kind, Lease, Limits, MemberLimits, Refusal, Usage } from './limits.ts'
+import { fillBucket, returnToken, takeToken } from './token-bucket.ts'
+
+export const noMemberLimits: MemberLimits = { rate: null, concurrency: null, daily: null, longPolls: null, webSockets: null }
+export const noKeyLimits: KeyLimits = { rate: null, concurrency: null, longPolls: null, webSockets: null, maxWaitMs: 0, maxWaiting: 0 }
+
+const dayMs = 86_400_000
+
+/** What outlives the process. Names and counts, nothing secret. */
+export interface UsageState {
+  day: string
+  members: Record<string, { sent: number, refused: number, lastSeenMs: number }>
+}
+
+/** The limits of one process, in memory. */
+export class LocalLimits implements Limits {
+  readonly #clock: Clock
+  readonly #usages = new Map<string, Usage>()
+  #members: ReadonlyMap<string, MemberLimits> = new Map()
+  #key = noKeyLimits
+  readonly #queue: FairQueue
+  readonly #openAll: Record<Kind, number> = { request: 0, longPoll: 0, webSocket: 0, own: 0 }
+  #day: string
+  #dayEndsMs = 0
+
+  constructor (clock: Clock) {
+    this.#clock = clock
+    this.#day = ''
+    this.#queue = new FairQueue(noKeyLimits, clock)
+    this.#turnDay()
+  }
+
+  configure (members: ReadonlyMap<string, MemberLimits>, key: KeyLimits): void {
+    this.#members = members
+    for (const usage of this.#usages.values()) this.#adopt(usage)
+    this.#key = key
+    this.#queue.configure(key)
+  }
+
+  usage (member: string): Usage {
+    let usage = this.#usages.get(member)
+    if (usage === undefined) this.#usages.set(member, usage = this.#createUsage(member))
+    return usage
+  }
+
+  open (usage: Usage, kind: Kind): Lease {
+    return { usage, kind, state: 'new', day: '', deadlineMs: 0, admit: undefined }
+  }
+
+  acquire (lease: Lease, done: (refusal?: Refusal) => void): void {
+    this.#turnDay()
+    const refusal = lease.kind === 'own' ? this.#refuseOpen(lease) : this.#refuseOpen(lease) ?? this.#refuseDaily(lease.usage) ?? this.#refuseRate(lease.usage)
+    if (refusal !== undefined) return this.#refuse(lease, done, refusal)
+    if (lease.kind === 'own') return this.#hold(lease, done)
+    lease.day = this.#day
+    lease.usage.sentToday++
+    if (lease.kind !== 'request') return this.#hold(lease, done)
+    lease.admit = late => late === undefined ? done() : this.#undo(lease, done, late)
+    this.#queue.enter(lease)
+  }
+
+  release (lease: Lease, sent: boolean): void {
+    const { state, usage, kind } = lease
+    if (state === 'ended') return
+    lease.state = 'ended'
+    if (!sent) this.#uncount(lease)
+    if (state === 'waiting') this.#queue.cancel(lease)
+    if (state !== 'held') return
+    usage.open[kind]--
+    if (kind === 'request') this.#queue.leave()
+    else this.#openAll[kind]--
+  }
+
+  /** Counts a refusal of any room's against the member, for the console. */
+  countRefusal (usage: Usage): void {
+    this.#turnDay()
+    usage.refusedToday++
+  }
+
+  state (): UsageState {
+    this.#turnDay()
+    const members: UsageState['members'] = {}
+    for (const { name, sentToday, refusedToday, lastSeenMs } of this.#usages.values()) {
+      if (lastSeenMs > 0) members[name] = { sent: sentToday, refused: refusedToday, lastSeenMs }
+    }
+    return { day: this.#day, members }
+  }
+
+  /** Takes up what an earlier process counted; its day may be over, its members' last requests are not. */
+  restore ({ day, members }: UsageState): void {
+    for (const [name, { sent, refused, lastSeenMs }] of Object.entries(members)) {
+      const usage = this.usage(name)
+      usage.lastSeenMs = lastSeenMs
+      if (day !== this.#day) continue
+      usage.sentToday = sent
+      usage.refusedToday = refused
+    }
+  }
+
+  #createUsage (name: string): Usage {
+    const limits = this.#members.get(name) ?? noMemberLimits
+    const nowMs = this.#clock.nowMs()
+    return {
+      name,
+      limits,
+      bucket: limits.rate === null ? { tokens: 0, atMs: nowMs } : fillBucket(limits.rate, nowMs),
+      open: { request: 0, longPoll: 0, webSocket: 0, own: 0 },
+      sentToday: 0,
+      refusedToday: 0,
+      lastSeenMs: 0,
+      waiting: []
+    }
+  }
+
+  /** New limits after a re-read. A bucket is filled when a limit is new, not whenever somebody touches the file. */
+  #adopt (usage: Usage): void {
+    const limits = this.#members.get(usage.name) ?? noMemberLimits
+    if (usage.limits.rate === null && limits.rate !== null) usage.bucket = fillBucket(limits.rate, this.#clock.nowMs())
+    usage.limits = limits
+  }
+
+  #hold (lease: Lease, done: (refusal?: Refusal) => void): void {
+    lease.state = 'held'
+    lease.usage.open[lease.kind]++
+    this.#openAll[lease.kind]++
+    done()
+  }
+
+  #refuse (lease: Lease, done: (refusal?: Refusal) => void, refusal: Refusal): void {
+    lease.state = 'ended'
+    done(refusal)
+  }
+
+  /** It waited for its turn in vain: what was counted ahead is given back. */
+  #undo (lease: Lease, done: (refusal?: Refusal) => void, refusal: Refusal): void {
+    const { usage } = lease
+    this.#uncount(lease)
+    if (usage.limits.rate !== null) returnToken(usage.bucket, usage.limits.rate)
+    done(refusal)
+  }
+
+  #uncount (lease: Lease): void {
+    if (lease.day !== '' && lease.day === this.#day && lease.usage.sentToday > 0) lease.usage.sentToday--
+  }
+
+  #refuseOpen ({ usage, kind }: Lease): Refusal | undefined {
+    const cap = caps[kind]
+    const most = usage.limits[cap]
+    const open = kind === 'request' ? usage.open.request + usage.waiting.length : usage.open[kind]
+    if (most !== null && open >= most) return tooManyOpen(`This member may have ${most} ${nouns[kind]} open at the same time.`)
+    // Ordinary requests queue for the key's places; the proxy's own pages don't take any.
+    if (cap === 'concurrency') return undefined
+    const mostOfAll = this.#key[cap]
+    return mostOfAll !== null && this.#openAll[kind] >= mostOfAll ? tooManyOpen(`All members together may have ${mostOfAll} ${nouns[kind]} open at the same time.`) : undefined
+  }
+
+  #refuseDaily ({ limits: { daily }, sentToday }: Usage): Refusal | undefined {
+    if (daily === null || sentToday < daily) return undefined
+    const retryAfter = Math.max(1, Math.ceil((this.#dayEndsMs - this.#clock.wallMs()) / 1000))
+    return { type: 'budget_spent', message: `This member's ${daily} requests of the day (UTC) are used up.`, retryAfter }
+  }
+
+  #refuseRate ({ limits: { rate }, bucket }: Usage): Refusal | undefined {
+    if (rate === null) return undefined
+    const waitMs = takeToken(bucket, rate, this.#clock.nowMs())
+    if (waitMs === 0) return undefined
+    return { type: 'rate_limited', message: `This member may send ${describeRate(rate)}.`, retryAfter: Math.max(1, Math.ceil(waitMs / 1000)) }
+  }
+
+  /** Starts a new day's counts. A clock that is set back doesn't give anybody a second day. */
+  #turnDay (): void {
+    const wallMs = this.#clock.wallMs()
+    if (wallMs < this.#dayEndsMs) return
+    this.#day = new Date(wallMs).toISOString().slice(0, 10)
+    this.#dayEndsMs = (Math.floor(wallMs / dayMs) + 1) * dayMs
+    for (const usage of this.#usages.values()) {
+      usage.sentToday = 0
+      usage.refusedToday = 0
+    }
+  }
+}
+
+const caps = { request: 'concurrency', own: 'concurrency', longPoll: 'longPolls', webSocket: 'webSockets' } as const
+
+const nouns: Record<Kind, string> = { request: 'requests', longPoll: 'long polls', webSocket: 'WebSockets and event streams', own: 'requests to the proxy itself' }
+
+function tooManyOpen (message: string): Refusal {
+  return { type: 'concurrency_limited', message, retryAfter: 1 }
+}
+
+function describeRate ({ perSecond, burst }: { perSecond: number, burst: number }): string {
+  const text = perSecond >= 1 ? `${trim(perSecond)} requests a second` : perSecond >= 1 / 60 ? `${trim(perSecond * 60)} requests a minute` : `${trim(perSecond * 3600)} requests an hour`
+  return `${text}, ${burst} at once after a pause`
+}
+
+function trim (value: number): string {
+  return String(Math.round(value * 1000) / 1000)
+}

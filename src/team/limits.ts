@@ -1,0 +1,87 @@
+import type { Bucket, Rate } from './token-bucket.ts'
+
+/** What a request takes up: an ordinary one, a long poll, a WebSocket or event stream, or a page of the proxy's own. */
+export type Kind = 'request' | 'longPoll' | 'webSocket' | 'own'
+
+/** `null` = no limit. */
+export interface MemberLimits {
+  rate: Rate | null
+  /** Ordinary requests open at the same time. */
+  concurrency: number | null
+  /** Requests sent to the API in a day (UTC). */
+  daily: number | null
+  longPolls: number | null
+  /** WebSockets and event streams. */
+  webSockets: number | null
+}
+
+/** What all members share, because they share one key. `null` = no limit. */
+export interface KeyLimits {
+  rate: Rate | null
+  concurrency: number | null
+  longPolls: number | null
+  webSockets: number | null
+  /** How long a request may wait for its turn. */
+  maxWaitMs: number
+  /** How many may wait at the same time, all members together. */
+  maxWaiting: number
+}
+
+export interface Refusal {
+  type: 'rate_limited' | 'concurrency_limited' | 'budget_spent'
+  message: string
+  /** Whole seconds, at least 1. */
+  retryAfter: number
+}
+
+/** One member's account, kept across re-reads of the team file. */
+export interface Usage {
+  readonly name: string
+  limits: MemberLimits
+  bucket: Bucket
+  /** What is open now, by kind; those that wait for their turn are not. */
+  open: Record<Kind, number>
+  /** Requests counted against `daily`. */
+  sentToday: number
+  refusedToday: number
+  /** Wall clock, milliseconds; 0 = never. */
+  lastSeenMs: number
+  /** Waiting for the key's shared limit, oldest first. */
+  waiting: Lease[]
+}
+
+/** One request's hold on the limits. Made by `open`, so that it can be released whatever state it is in. */
+export interface Lease {
+  readonly usage: Usage
+  readonly kind: Kind
+  state: 'new' | 'waiting' | 'held' | 'ended'
+  /** The day it was counted in, `''` if it was not. */
+  day: string
+  /** Monotonic milliseconds: when waiting ends. */
+  deadlineMs: number
+  admit: ((refusal?: Refusal) => void) | undefined
+}
+
+/**
+ * The limits of all members and the key. The one in this process is `LocalLimits`; another may keep its counts elsewhere for several
+ * instances, which is why `acquire` answers by a callback (the local one calls it at once unless the request has to wait).
+ */
+export interface Limits {
+  configure (members: ReadonlyMap<string, MemberLimits>, key: KeyLimits): void
+  usage (member: string): Usage
+  open (usage: Usage, kind: Kind): Lease
+  /** Calls back once, with a refusal or without. Not at all if the lease is released while it waits. */
+  acquire (lease: Lease, done: (refusal?: Refusal) => void): void
+  /** Ends the lease. `sent` = the API saw the request; otherwise the day's budget gets it back. */
+  release (lease: Lease, sent: boolean): void
+}
+
+/** Time as the limits see it, so that tests can simulate it. */
+export interface Clock {
+  /** Monotonic milliseconds. */
+  nowMs (): number
+  /** Milliseconds since 1970, for the day. */
+  wallMs (): number
+  /** Calls back later. Returns a function that cancels. */
+  delay (delayMs: number, callback: () => void): () => void
+}

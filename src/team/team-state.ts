@@ -1,0 +1,113 @@
+import type { FastifyBaseLogger } from 'fastify'
+import type { HealthReport } from '../decorations.ts'
+import type { Credential } from './credential.ts'
+import { FileWatch, identify } from './file-watch.ts'
+import type { MemberLimits } from './limits.ts'
+import type { LocalLimits } from './limits-local.ts'
+import { Revocations } from './revocations.ts'
+import { Roster } from './roster.ts'
+import type { KeyDefaults, Team } from './team-file.ts'
+import { loadTeam } from './team-loader.ts'
+
+/** How often the file and the clock are looked at. A revocation takes effect within a second, sockets included. */
+const intervalMs = 250
+
+interface Options {
+  path: string
+  keyDefaults: KeyDefaults
+  limits: LocalLimits
+  log: FastifyBaseLogger
+  /** Called after revocations were told to their watchers. */
+  onSweep: () => void
+}
+
+/** The team file as it is now: read, re-read, and what follows from a change. */
+export class TeamState {
+  readonly revocations = new Revocations()
+  roster: Roster
+  #team: Team
+  #problem: string | undefined
+  readonly #options: Options
+  readonly #watch: FileWatch
+  readonly #timer: NodeJS.Timeout
+  #sweptMs = Date.now()
+  #loading: Promise<void> = Promise.resolve()
+
+  /** @throws TeamFileError: a proxy doesn't start with a team it can't read */
+  static async start (options: Options): Promise<TeamState> {
+    const seen = await identify(options.path)
+    return new TeamState(options, await loadTeam(options.path, options.keyDefaults), seen)
+  }
+
+  private constructor (options: Options, team: Team, seen: string) {
+    this.#options = options
+    this.#team = team
+    this.roster = new Roster(team)
+    this.#applyLimits()
+    this.#watch = new FileWatch(options.path, seen, intervalMs, () => this.reload())
+    this.#timer = setInterval(() => this.#sweepExpired(), intervalMs).unref()
+  }
+
+  /** Reads the file anew. A mistake keeps the last good one. */
+  reload (): void {
+    this.#loading = this.#loading.then(() => this.#load())
+  }
+
+  async close (): Promise<void> {
+    clearInterval(this.#timer)
+    this.#watch.close()
+    await this.#loading
+  }
+
+  readonly holds = (credential: Credential): boolean => this.roster.holds(credential, Date.now())
+
+  readonly report = (): HealthReport => ({
+    state: this.#problem === undefined ? 'ok' : 'degraded',
+    ready: true,
+    details: { file: this.#options.path, members: this.roster.size, ...(this.#problem !== undefined && { problem: this.#problem }) }
+  })
+
+  /** For whoever ended something by hand, such as a session. */
+  sweep (): void {
+    this.#sweptMs = Date.now()
+    const { log, onSweep } = this.#options
+    const closed = this.revocations.sweep(this.holds, err => { log.error({ err }, 'closing after a revocation failed') })
+    if (closed > 0) log.info({ closed }, 'connections of revoked credentials closed')
+    onSweep()
+  }
+
+  async #load (): Promise<void> {
+    const { path, keyDefaults, log } = this.#options
+    try {
+      const team = await loadTeam(path, keyDefaults)
+      const changes = compareTeams(this.#team, team)
+      this.#team = team
+      this.roster = new Roster(team)
+      this.#problem = undefined
+      this.#applyLimits()
+      this.sweep()
+      log.info(changes, 'team file re-read')
+    } catch (error) {
+      this.#problem = (error as Error).message
+      log.error({ problem: this.#problem }, 'team file refused; the last good one stays in force')
+    }
+  }
+
+  #applyLimits (): void {
+    const members = new Map<string, MemberLimits>()
+    for (const { name, limits } of this.#team.members.values()) members.set(name, limits)
+    this.#options.limits.configure(members, this.#team.key)
+  }
+
+  #sweepExpired (): void {
+    if (this.roster.hasExpiryBetween(this.#sweptMs, Date.now())) this.sweep()
+  }
+}
+
+/** What an edit did, for the log. */
+export function compareTeams (before: Team, after: Team): { added: string[], removed: string[], changed: string[] } {
+  const added = [...after.members.keys()].filter(name => !before.members.has(name))
+  const removed = [...before.members.keys()].filter(name => !after.members.has(name))
+  const changed = [...after.members].filter(([name, member]) => before.members.has(name) && JSON.stringify(before.members.get(name)) !== JSON.stringify(member)).map(([name]) => name)
+  return { added, removed, changed }
+}

@@ -1,0 +1,36 @@
+import { fillBucket, takeToken, type Bucket, type Rate } from './token-bucket.ts'
+
+const allowance: Rate = { perSecond: 5, burst: 50 }
+
+/** Addresses remembered; beyond that the one that has been good for longest is forgotten. */
+const mostAddresses = 10_000
+
+/**
+ * Counts wrong tokens by address. Right ones pass from any address, so nobody is locked out by a neighbour behind the same
+ * NAT; guessing 256 bits is hopeless anyway, this keeps the noise down. IPv6 clients are counted by their /64.
+ */
+export class WrongTokens {
+  readonly #buckets = new Map<string, Bucket>()
+
+  /** Notes a wrong token. Returns 0, or the milliseconds until the address may be wrong again. */
+  note (address: string, nowMs: number): number {
+    const network = findNetwork(address)
+    const bucket = this.#buckets.get(network) ?? fillBucket(allowance, nowMs)
+    this.#buckets.delete(network)
+    this.#buckets.set(network, bucket)
+    if (this.#buckets.size > mostAddresses) this.#buckets.delete(this.#buckets.keys().next().value as string)
+    return takeToken(bucket, allowance, nowMs)
+  }
+}
+
+/** An IPv4 address as it is, also when it comes mapped into IPv6; of other IPv6 addresses the first four groups. */
+export function findNetwork (address: string): string {
+  if (!address.includes(':')) return address
+  const mapped = /^::ffff:([0-9.]+)$/i.exec(address)?.[1]
+  if (mapped !== undefined) return mapped
+  const [head = '', tail] = (address.split('%')[0] as string).split('::')
+  const groups = head === '' ? [] : head.split(':')
+  const rest = tail === undefined || tail === '' ? [] : tail.split(':')
+  const zeros = tail === undefined ? 0 : 8 - groups.length - rest.length
+  return [...groups, ...Array<string>(Math.max(0, zeros)).fill('0'), ...rest].slice(0, 4).join(':')
+}
