@@ -40,6 +40,7 @@ export interface Terminal {
   onHangup (listener: () => void): () => void
   /** argv[0] and the arguments with which this very program can be started again. */
   self: { execPath: string, script: string }
+  pid: number
 }
 
 /** Wrong usage: main.ts prints the message and exits with 2. */

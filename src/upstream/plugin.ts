@@ -69,15 +69,23 @@ function describeDial (app: FastifyInstance, origin: string, settings: Settings)
 
 /** The catch-all: http-proxy mounts it and judges the destination, our forwarder does the rest. Registered last. */
 export async function mountProxy (app: FastifyInstance): Promise<void> {
+  app.addHook('preParsing', hideContentType)
   await app.register(proxy, {
     upstream: app.upstream.origin,
     httpMethods: methods,
-    // Bodies are opaque here: not parsed, not even by their type, but streamed as they come.
-    preValidation: undefined as never,
     handler: (request, reply) => app.forward(request, reply as FastifyReply),
-    // reply-from's own connections are never used; closed doors, in case they ever were.
+    // reply-from's own connections are never used; verified all the same, in case they ever were.
     undici: { connections: 1, connect: { rejectUnauthorized: true } } as never
   })
+}
+
+/**
+ * A body is opaque here, its type included: Fastify would refuse a Content-Type that it can't parse (415). What goes on
+ * is taken from the raw headers, which keep it.
+ */
+function hideContentType ({ raw }: FastifyRequest, _reply: FastifyReply, _payload: unknown, done: () => void): void {
+  delete raw.headers['content-type']
+  done()
 }
 
 export default fp(upstream, { name: 'upstream', fastify: '5.x', dependencies: ['health', 'trail', 'access-key', 'guard', 'team'] })

@@ -1,0 +1,95 @@
+import { parseArgs } from 'node:util'
+import { loadSettings, SettingsError, suggest } from '../config/load.ts'
+import { rows } from '../config/table.ts'
+import { UsageError, type Command, type Invocation, type OptionValue, type Terminal } from './command.ts'
+import { commandNames, loadCommand } from './commands.ts'
+import { renderHelp, renderOverview } from './help.ts'
+import { version } from './version.ts'
+
+/** Runs one command line; resolves to the exit code. Everything a user may type wrong ends here as one clear message. */
+export async function runCommandLine (argv: string[], terminal: Terminal, dotenv: Record<string, string>): Promise<number> {
+  try {
+    return await dispatch(argv, terminal, dotenv)
+  } catch (error) {
+    if (error instanceof UsageError || error instanceof SettingsError) {
+      terminal.stderr.write(`izuma-proxy: ${error.message}\n`)
+      return 2
+    }
+    terminal.stderr.write(`izuma-proxy: ${error instanceof Error ? error.message : String(error)}\n`)
+    return 1
+  }
+}
+
+async function dispatch (argv: string[], terminal: Terminal, dotenv: Record<string, string>): Promise<number> {
+  const [first = ''] = argv
+  if (first === '--version' || first === '-v') return print(terminal, version())
+  if (first === '--help' || first === '-h' || (first === 'help' && argv.length === 1)) return print(terminal, await renderOverview())
+  if (first === 'help') return print(terminal, renderHelp(await findCommand(argv[1] ?? '')))
+  const named = first !== '' && !first.startsWith('-')
+  const command = await findCommand(named ? first : 'start')
+  const rest = named ? argv.slice(1) : argv
+  if (beforeDashes(rest).some(word => word === '--help' || word === '-h')) return print(terminal, renderHelp(command))
+  return command.run(parseInvocation(command, rest, terminal, dotenv))
+}
+
+function beforeDashes (words: string[]): string[] {
+  const end = words.indexOf('--')
+  return end === -1 ? words : words.slice(0, end)
+}
+
+function print (terminal: Terminal, text: string): number {
+  terminal.stdout.write(text.endsWith('\n') ? text : text + '\n')
+  return 0
+}
+
+async function findCommand (name: string): Promise<Command> {
+  const command = await loadCommand(name)
+  if (command !== undefined) return command
+  const nearest = suggest(name, commandNames)
+  throw new UsageError(`there is no command ${JSON.stringify(name)}${nearest === undefined ? '' : `; did you mean "${nearest}"?`} (izuma-proxy help lists them)`)
+}
+
+const settingFlags = new Map(rows.flatMap(([, row]) => row.flag === undefined ? [] : [[row.flag.slice(2), row] as const]))
+
+function parseInvocation (command: Command, words: string[], terminal: Terminal, dotenv: Record<string, string>): Invocation {
+  const settingOptions = command.takesSettings ? Object.fromEntries([...settingFlags.keys()].map(name => [name, { type: 'string' as const }])) : {}
+  const { values, positionals, tokens } = parseArgs({
+    args: words, options: { ...settingOptions, ...command.options }, allowPositionals: true, strict: false, tokens: true
+  })
+  const flags: Record<string, string> = {}
+  const options: Record<string, OptionValue> = {}
+  for (const token of tokens) {
+    if (token.kind !== 'option') continue
+    const own = command.options[token.name]
+    if (own !== undefined) {
+      if (own.type === 'string' && token.value === undefined) throw new UsageError(`${token.rawName} needs a value`)
+      if (own.type === 'boolean' && token.value !== undefined) throw new UsageError(`${token.rawName} takes no value`)
+      options[token.name] = values[token.name] as OptionValue
+    } else if (command.takesSettings) {
+      if (settingFlags.has(token.name) && token.value === undefined) throw new UsageError(`${token.rawName} needs a value`)
+      flags[token.rawName] = token.value ?? ''
+    } else {
+      throw new UsageError(describeUnknownOption(command, token.rawName))
+    }
+  }
+  rejectUnknownFlags(command, flags)
+  return {
+    args: positionals,
+    options,
+    terminal,
+    settings: (overrides = {}) => loadSettings({ flags: { ...flags, ...overrides }, environment: terminal.environment, dotenv })
+  }
+}
+
+/** Unknown setting flags are the settings' to report, all at once; unless they look like an option of this command. */
+function rejectUnknownFlags (command: Command, flags: Record<string, string>): void {
+  for (const flag of Object.keys(flags)) {
+    const nearest = suggest(flag, [...settingFlags.keys(), ...Object.keys(command.options)].map(name => `--${name}`))
+    if (!settingFlags.has(flag.slice(2)) && nearest !== undefined && nearest.slice(2) in command.options) throw new UsageError(describeUnknownOption(command, flag))
+  }
+}
+
+function describeUnknownOption (command: Command, given: string): string {
+  const nearest = suggest(given, Object.keys(command.options).map(name => `--${name}`))
+  return `${command.name} has no option ${given}${nearest === undefined ? '' : `; did you mean ${nearest}?`} (izuma-proxy help ${command.name})`
+}
