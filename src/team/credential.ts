@@ -17,7 +17,7 @@ export interface Credential {
 const credentials = new WeakMap<Member, Credential>()
 
 export function createCredential ({ name, role }: Member, rest: Omit<Credential, 'member'>): Credential {
-  const credential = { member: Object.freeze({ name, role }), ...rest }
+  const credential = { ...rest, member: Object.freeze({ name, role }) }
   credentials.set(credential.member, credential)
   return credential
 }

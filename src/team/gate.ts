@@ -38,7 +38,7 @@ export class Gate {
     const { entry, method, target: { canonicalPath, path } } = request
     if (isPublic(method, canonicalPath, path)) return done()
     const credential = this.#options.doorkeeper.identify(request)
-    if (credential === undefined) return isOpenDoor(method, canonicalPath, path) ? done() : done(this.#refuseUnknown(request))
+    if (credential === undefined) return isOpenDoor(method, canonicalPath, path) ? done() : done(this.refuseUnknown(request))
     const { member, policy } = credential
     request.member = member
     entry.member = member.name
@@ -50,6 +50,16 @@ export class Gate {
     if (decision.allowed) return this.#take(request, usage, credential, done)
     this.#options.limits.countRefusal(usage)
     done(memberForbidden(member, decision))
+  }
+
+  /** The error for whoever isn't known; a wrong token counts against its address. */
+  refuseUnknown (request: FastifyRequest): Error {
+    return this.#options.doorkeeper.showsToken(request) ? this.refuseToken(request) : memberUnknown
+  }
+
+  readonly refuseToken = ({ raw }: FastifyRequest): Error => {
+    const waitMs = this.#wrongTokens.note(raw.socket.remoteAddress ?? '', performance.now())
+    return waitMs === 0 ? memberUnknown : tooManyWrongTokens(waitMs)
   }
 
   /** When an entry closes, whatever ended it. */
@@ -81,13 +91,6 @@ export class Gate {
   #refuse (usage: Usage, refusal: Refusal): Error {
     this.#options.limits.countRefusal(usage)
     return limitReached(refusal)
-  }
-
-  #refuseUnknown (request: FastifyRequest): Error {
-    if (!this.#options.doorkeeper.showsToken(request)) return memberUnknown
-    const address = request.raw.socket.remoteAddress ?? ''
-    const waitMs = this.#wrongTokens.note(address, performance.now())
-    return waitMs === 0 ? memberUnknown : tooManyWrongTokens(waitMs)
   }
 }
 

@@ -9,9 +9,13 @@ import { Gate, type Doorkeeper } from './gate.ts'
 import { LocalLimits } from './limits-local.ts'
 import type { Clock } from './limits.ts'
 import { createLocal } from './local-member.ts'
+import { isOwnPath } from './own-paths.ts'
 import { compilePolicy } from './policy.ts'
 import { findCommonName, findToken } from './presented-token.ts'
 import { limitReached } from './refusals.ts'
+import { SessionSigner } from './session.ts'
+import { SessionFile } from './session-file.ts'
+import { identifyBySession, serveLocalSession, serveSession } from './session-routes.ts'
 import { findStateFolder } from './state-folder.ts'
 import { TeamState } from './team-state.ts'
 import { findTokens } from './token.ts'
@@ -41,15 +45,18 @@ async function plugTeam (app: FastifyInstance, { settings, stateFolder = findSta
   app.decorateRequest('member', null as unknown as Member)
   if (settings.teamFile === undefined) return plugLocal(app, createLocal(settings.localAllow))
   const limits = new LocalLimits(clock)
+  const sessions = await SessionFile.open(join(stateFolder, 'console-sessions.json'))
   let cutOff = (): void => {}
   const state = await TeamState.start({
     path: settings.teamFile,
     keyDefaults: { concurrency: settings.upstreamConnections, longPolls: settings.channel === 'off' ? Math.ceil(settings.upstreamConnections / 2) : null },
     limits,
     log: app.log,
+    isEnded: session => sessions.isEnded(session),
     onSweep: () => { setTimeout(() => cutOff(), politenessMs).unref() }
   })
-  const doorkeeper = createDoorkeeper(state, settings.tlsClientCaFile !== undefined)
+  const signer = new SessionSigner(sessions.key)
+  const doorkeeper = createDoorkeeper(state, settings.tlsClientCaFile !== undefined, request => identifyBySession(state, signer, sessions, request))
   const gate = new Gate({ doorkeeper, limits, limited: true, log: app.log })
   cutOff = () => gate.cutOff(state.holds)
   await keepUsage(app, limits, new UsageFile(join(stateFolder, 'team-usage.json')))
@@ -57,11 +64,12 @@ async function plugTeam (app: FastifyInstance, { settings, stateFolder = findSta
   app.health.register('team', state.report)
   app.trail.onClosed(gate.release)
   app.addHook('onRequest', gate.admit)
+  await app.register(serveSession, { state, signer, file: sessions, refuse: gate.refuseToken })
   reportPublishedTokens(app, state)
   app.addHook('onClose', () => state.close())
 }
 
-function plugLocal (app: FastifyInstance, local: Credential): void {
+async function plugLocal (app: FastifyInstance, local: Credential): Promise<void> {
   const gate = new Gate({ doorkeeper: { identify: () => local, showsToken: () => false }, limits: new LocalLimits(clock), limited: false, log: app.log })
   const summary: MemberSummary = { ...local.member, lastSeen: null, requestsToday: 0, refusedToday: 0, daily: null, open: 0, concurrency: null }
   app.decorate('team', {
@@ -74,14 +82,16 @@ function plugLocal (app: FastifyInstance, local: Credential): void {
   } satisfies TeamService)
   app.health.register('team', () => ({ state: 'ok', ready: true, details: { members: 'local only' } }))
   app.addHook('onRequest', gate.admit)
+  await app.register(serveLocalSession)
 }
 
 /** Certificate before token, token before session; two that disagree are nobody. */
-function createDoorkeeper (state: TeamState, hasCertificates: boolean): Doorkeeper {
-  function identify ({ raw }: FastifyRequest): Credential | undefined {
+function createDoorkeeper (state: TeamState, hasCertificates: boolean, bySession: (request: FastifyRequest) => Credential | undefined): Doorkeeper {
+  function identify (request: FastifyRequest): Credential | undefined {
+    const { raw, target } = request
     const token = findToken(raw.headers)
     const byToken = token === undefined ? undefined : state.roster.findByToken(token, Date.now())
-    if (!hasCertificates) return byToken
+    if (!hasCertificates) return token === undefined && isOwnPath(target.canonicalPath) ? bySession(request) : byToken
     const byCertificate = state.roster.findByCertificate(findCommonName(raw))
     if (token === undefined) return byCertificate
     return byToken?.member.name === byCertificate?.member.name ? byToken : undefined

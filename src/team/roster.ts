@@ -52,6 +52,14 @@ export class Roster {
     return found !== undefined && found.expiresMs > nowMs ? found : undefined
   }
 
+  /** @param start the first hex digits of a token's digest */
+  findByDigestStart (name: string, start: string, nowMs: number): Credential | undefined {
+    for (const credential of this.#members.get(name)?.byDigest.values() ?? []) {
+      if (start.length === 16 && credential.digest.startsWith(start) && credential.expiresMs > nowMs) return credential
+    }
+    return undefined
+  }
+
   findByCertificate (name: string): Credential | undefined {
     return this.#members.get(name)?.byCertificate
   }

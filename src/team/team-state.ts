@@ -17,6 +17,8 @@ interface Options {
   keyDefaults: KeyDefaults
   limits: LocalLimits
   log: FastifyBaseLogger
+  /** Was this session of the console logged out of? */
+  isEnded: (session: string) => boolean
   /** Called after revocations were told to their watchers. */
   onSweep: () => void
 }
@@ -59,7 +61,7 @@ export class TeamState {
     await this.#loading
   }
 
-  readonly holds = (credential: Credential): boolean => this.roster.holds(credential, Date.now())
+  readonly holds = (credential: Credential): boolean => this.roster.holds(credential, Date.now()) && !(credential.session !== '' && this.#options.isEnded(credential.session))
 
   readonly report = (): HealthReport => ({
     state: this.#problem === undefined ? 'ok' : 'degraded',

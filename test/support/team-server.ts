@@ -1,4 +1,4 @@
-import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
+import Fastify, { LogController, type FastifyInstance, type FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -32,18 +32,20 @@ export interface TeamServerOptions {
   /** Counts as sent to the API. Default true. */
   sends?: boolean
   https?: object
+  /** Folder of an earlier server, to start again in. */
+  folder?: string
 }
 
 /** A real server with the room `team` in it, between the narrowest rooms that could stand before and behind it. */
 export async function startTeamServer (t: Test, options: TeamServerOptions = {}): Promise<TeamServer> {
-  const folder = mkdtempSync(join(tmpdir(), 'team-'))
+  const folder = options.folder ?? mkdtempSync(join(tmpdir(), 'team-'))
   const teamFile = join(folder, 'team.json')
   if (options.team !== undefined) writeFileSync(teamFile, typeof options.team === 'string' ? options.team : JSON.stringify(options.team))
   const flags: Record<string, string> = { '--trail': `sqlite:${folder}/trail.db`, ...options.settings }
   if (options.team !== undefined) flags['--team-file'] = teamFile
   const settings = loadSettings({ flags: {}, environment: toEnvironment(flags), dotenv: {} })
   const log: TeamServer['log'] = []
-  const app = Fastify({ logger: { level: 'info', stream: { write: line => { log.push(JSON.parse(line) as Record<string, unknown>) } } }, disableRequestLogging: true, ...(options.https && { https: options.https }) }) as unknown as FastifyInstance
+  const app = Fastify({ logger: { level: 'info', stream: { write: line => { log.push(JSON.parse(line) as Record<string, unknown>) } } }, logController: new LogController({ disableRequestLogging: true }), ...(options.https && { https: options.https }) }) as unknown as FastifyInstance
   const entries: OpenEntry[] = []
   const reports = new Map<string, () => HealthReport>()
   app.register(stubRooms(entries, reports))
@@ -101,4 +103,13 @@ function stubRooms (entries: OpenEntry[], reports: Map<string, () => HealthRepor
     await app.register(trail)
     await app.register(guard)
   })
+}
+
+/** Polls until it is so; throws after the deadline. */
+export async function waitFor (isSo: () => boolean | Promise<boolean>, deadlineMs = 5000): Promise<void> {
+  const until = performance.now() + deadlineMs
+  while (!await isSo()) {
+    if (performance.now() > until) throw new Error(`not so within ${deadlineMs} ms`)
+    await new Promise(resolve => setTimeout(resolve, 10))
+  }
 }

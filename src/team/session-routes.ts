@@ -1,0 +1,137 @@
+import fastifyCookie from '@fastify/cookie'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Member } from '../decorations.ts'
+import { proxyError } from '../errors.ts'
+import { createCredential, findCredential, type Credential } from './credential.ts'
+import { isFromOwnPage, sessionMs, type Session, type SessionSigner } from './session.ts'
+import type { SessionFile } from './session-file.ts'
+import type { TeamState } from './team-state.ts'
+
+/** Safe by RFC 9110 §9.2.1: they change nothing, so a forged one does no harm. */
+const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS'])
+
+/** Who the console's cookie stands for. Only on the proxy's own paths, only from its own pages, and with X-CSRF-Token where something may change. */
+export function identifyBySession (state: TeamState, signer: SessionSigner, file: SessionFile, { method, raw: { headers } }: FastifyRequest): Credential | undefined {
+  const value = headers.cookie === undefined ? undefined : readCookie(headers.cookie, signer.cookieName)
+  if (value === undefined || !isFromOwnPage(headers)) return undefined
+  const session = signer.read(value, Date.now())
+  if (session === undefined || file.isEnded(session.id)) return undefined
+  if (!safeMethods.has(method) && !signer.isCsrfToken(session.id, headers['x-csrf-token'] as string | undefined)) return undefined
+  return findSessionCredential(state, session)
+}
+
+function readCookie (header: string, name: string): string | undefined {
+  for (const pair of header.split(';')) {
+    const equals = pair.indexOf('=')
+    if (pair.slice(0, equals).trim() === name) return decode(pair.slice(equals + 1).trim())
+  }
+  return undefined
+}
+
+function decode (value: string): string | undefined {
+  try {
+    return decodeURIComponent(value)
+  } catch {
+    return undefined
+  }
+}
+
+function findSessionCredential (state: TeamState, { member, digestStart, expiresMs, id }: Session): Credential | undefined {
+  const login = state.roster.findByDigestStart(member, digestStart, Date.now())
+  if (login === undefined) return undefined
+  return createCredential(login.member, { ...login, expiresMs: Math.min(login.expiresMs, expiresMs), session: id })
+}
+
+interface SessionRoutesOptions {
+  state: TeamState
+  signer: SessionSigner
+  file: SessionFile
+  /** The error for a wrong token, counted against its address. */
+  refuse (request: FastifyRequest): Error
+}
+
+/** `POST`, `GET` and `DELETE /_proxy/session`: log in with a token, ask who one is, log out. */
+export async function serveSession (app: FastifyInstance, { state, signer, file, refuse }: SessionRoutesOptions): Promise<void> {
+  // Cookies are for these routes alone: nobody else pays for them.
+  await app.register(fastifyCookie, { hook: false })
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('application/json', { parseAs: 'string', bodyLimit: 4096 }, parseJson)
+
+  app.post('/_proxy/session', async (request, reply) => {
+    if (!isFromOwnPage(request.raw.headers)) throw proxyError('origin_not_allowed')
+    const login = (request.member as Member | null) === null ? findByBody(state, request.body) : findCredential(request.member)
+    if (login === undefined) throw refuse(request)
+    if (login.digest === '' || login.session !== '') return sendWho(reply, signer, login)
+    request.entry.member = login.member.name
+    const session = signer.create(login.member.name, login.digest, Date.now())
+    await save(app, file)
+    reply.setCookie(signer.cookieName, signer.sign(session), cookieOptions(request, sessionMs / 1000))
+    return sendWho(reply, signer, findSessionCredential(state, session) ?? login)
+  })
+
+  app.get('/_proxy/session', (request, reply) => sendWho(reply, signer, credentialOf(request)))
+
+  app.delete('/_proxy/session', async (request, reply) => {
+    const { session, expiresMs } = credentialOf(request)
+    if (session !== '') {
+      file.end(session, expiresMs, Date.now())
+      state.sweep()
+      await save(app, file)
+    }
+    return reply.setCookie(signer.cookieName, '', cookieOptions(request, 0)).code(204).send()
+  })
+}
+
+/** Without a team the page asks the same question and gets `local`; nothing to log in to or out of. */
+export async function serveLocalSession (app: FastifyInstance): Promise<void> {
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', (_request, payload, done) => { payload.resume().once('end', () => done(null)) })
+  app.route({
+    method: ['GET', 'POST', 'DELETE'],
+    url: '/_proxy/session',
+    handler: (request, reply) => request.method === 'DELETE'
+      ? reply.code(204).send()
+      : reply.header('cache-control', 'no-store').send({ object: 'session', member: request.member, via: 'local', expires_at: null, csrf_token: null })
+  })
+}
+
+function parseJson (_request: FastifyRequest, body: string | Buffer, done: (error: Error | null, body?: unknown) => void): void {
+  try {
+    done(null, JSON.parse(body as string))
+  } catch {
+    done(proxyError('validation_error', { fields: [{ name: 'token', message: 'The body is not JSON such as {"token":"izp_…"}.' }] }))
+  }
+}
+
+function findByBody (state: TeamState, body: unknown): Credential | undefined {
+  const token = (body as { token?: unknown } | null | undefined)?.token
+  return typeof token === 'string' ? state.roster.findByToken(token, Date.now()) : undefined
+}
+
+function credentialOf ({ member }: FastifyRequest): Credential {
+  const credential = (member as Member | null) === null ? undefined : findCredential(member)
+  if (credential === undefined) throw proxyError('member_unknown')
+  return credential
+}
+
+function sendWho (reply: FastifyReply, signer: SessionSigner, { member, session, digest, expiresMs }: Credential): FastifyReply {
+  return reply.header('cache-control', 'no-store').send({
+    object: 'session',
+    member: { name: member.name, role: member.role },
+    via: session !== '' ? 'session' : digest === '' ? 'certificate' : 'token',
+    expires_at: expiresMs === Infinity ? null : new Date(expiresMs).toISOString(),
+    csrf_token: session === '' ? null : signer.csrfToken(session)
+  })
+}
+
+function cookieOptions ({ raw }: FastifyRequest, maxAge: number) {
+  return { path: '/_proxy/', httpOnly: true, sameSite: 'strict' as const, secure: 'encrypted' in raw.socket, maxAge }
+}
+
+async function save (app: FastifyInstance, file: SessionFile): Promise<void> {
+  try {
+    await file.save()
+  } catch (err) {
+    app.log.warn({ err }, 'sessions of the console could not be saved: they end with this process')
+  }
+}
