@@ -30,13 +30,25 @@ function readPem (name: string, file: string): string {
 export async function startListening (app: FastifyInstance, settings: ListenSettings): Promise<string> {
   const { listen } = settings
   if (!('socketPath' in listen)) {
-    await app.listen({ host: listen.host, port: listen.port })
+    await listenSilently(app, { host: listen.host, port: listen.port })
     return describeUrl(app.server.address() as AddressInfo, settings)
   }
   await removeStaleSocket(listen.socketPath)
-  await app.listen({ path: listen.socketPath })
+  await listenSilently(app, { path: listen.socketPath })
   chmodSync(listen.socketPath, 0o600)
   return `unix:${listen.socketPath}`
+}
+
+/** Without Fastify's own line: the first one after listening is `start`'s, which programs read the URL from. */
+async function listenSilently (app: FastifyInstance, where: { host: string, port: number } | { path: string }): Promise<void> {
+  await app.ready()
+  const { level } = app.log
+  app.log.level = 'error'
+  try {
+    await app.listen(where)
+  } finally {
+    app.log.level = level
+  }
 }
 
 function describeUrl ({ address, family, port }: AddressInfo, { tlsCertFile }: ListenSettings): string {

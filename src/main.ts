@@ -35,7 +35,8 @@ function describeProcess (interrupted: AbortSignal): Terminal {
       return () => process.off('SIGHUP', listener)
     },
     self: { execPath: process.execPath, script: process.argv[1] ?? '' },
-    pid: process.pid
+    pid: process.pid,
+    nodeVersion: process.version
   }
 }
 

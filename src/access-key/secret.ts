@@ -38,4 +38,6 @@ export interface AccessKeyService {
   onChange (listener: (key: Secret | undefined) => void): () => void
   /** Every key that may still be in flight: what scrubbing has to look for. */
   known (): readonly Secret[]
+  /** Reads the key anew, now. */
+  reload (): void
 }

@@ -41,6 +41,7 @@ export interface Terminal {
   /** argv[0] and the arguments with which this very program can be started again. */
   self: { execPath: string, script: string }
   pid: number
+  nodeVersion: string
 }
 
 /** Wrong usage: main.ts prints the message and exits with 2. */

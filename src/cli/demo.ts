@@ -64,7 +64,7 @@ async function startOnFreePort (settings: Settings, terminal: Terminal): Promise
 
 async function start (settings: Settings, terminal: Terminal): Promise<{ proxy: Proxy, url: string }> {
   const quiet: Settings = { ...settings, logLevel: 'error' }
-  const proxy = await buildProxy({ settings: quiet, environment: {}, stdout: terminal.stdout, version: version() })
+  const proxy = await buildProxy({ settings: quiet, environment: {}, stdout: terminal.stdout, program: { version: version(), node: terminal.nodeVersion } })
   try {
     return { proxy, ...await listen(proxy) }
   } catch (error) {

@@ -24,7 +24,7 @@ The command's environment holds no access key. It finds:
     if (file === undefined) throw new UsageError('run needs a command: izuma-proxy run -- CMD ARG …')
     const settings = load({ '--listen': '127.0.0.1:0' })
     const token = await readToken(options['token-file'], settings.teamFile !== undefined)
-    const proxy = await buildProxy({ settings: { ...settings, logLevel: 'warn' }, environment: terminal.environment, stdout: terminal.stderr, version: version() })
+    const proxy = await buildProxy({ settings: { ...settings, logLevel: 'warn' }, environment: terminal.environment, stdout: terminal.stderr, program: { version: version(), node: terminal.nodeVersion } })
     try {
       const { url } = await listen(proxy)
       return await runChild(file, words, childEnvironment(terminal.environment, url, token), terminal)

@@ -17,7 +17,7 @@ SIGTERM and SIGINT let running requests end, then exit 0; a second one exits at 
   takesSettings: true,
   async run ({ settings: load, terminal }) {
     const settings = load()
-    const proxy = await buildProxy({ settings, environment: terminal.environment, stdout: terminal.stdout, version: version() })
+    const proxy = await buildProxy({ settings, environment: terminal.environment, stdout: terminal.stdout, program: { version: version(), node: terminal.nodeVersion } })
     const stopReloading = terminal.onHangup(() => proxy.reload())
     try {
       const { url } = await listen(proxy)

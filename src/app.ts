@@ -1,0 +1,87 @@
+import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import accessKey from './access-key/plugin.ts'
+import { Redactor } from './access-key/redact.ts'
+import { handleErrors } from './answers.ts'
+import type { Settings } from './config/table.ts'
+import { proxyError } from './errors.ts'
+import { makeForwarding } from './forwarding.ts'
+import guard, { listenerOptions, serverOptions } from './guard/plugin.ts'
+import { startListening, tlsServerOptions } from './listener.ts'
+import drain from './ops/drain-plugin.ts'
+import health from './ops/health-plugin.ts'
+import { createLogger } from './ops/log.ts'
+import { logRequest } from './ops/request-log.ts'
+import team from './team/plugin.ts'
+import trail from './trail/plugin.ts'
+import upstream, { mountProxy } from './upstream/plugin.ts'
+
+export interface ProxyOptions {
+  settings: Settings
+  environment: Record<string, string | undefined>
+  /** Where log lines go. */
+  stdout: NodeJS.WritableStream & { isTTY?: boolean }
+  /** Of this program, and of Node.js. */
+  program: { version: string, node: string }
+}
+
+export interface Proxy {
+  app: FastifyInstance
+  settings: Settings
+  /** SIGHUP: reads key and team file anew. */
+  reload (): void
+  /** Resolves at the first signal, or when somebody asked for the end by `POST /_proxy/quit`. */
+  stopRequested (interrupted: AbortSignal): Promise<void>
+}
+
+/** The composition root: one Fastify instance, the rooms plugged in in the order a request meets them. */
+export async function buildProxy ({ settings, environment, stdout, program }: ProxyOptions): Promise<Proxy> {
+  const redactor = new Redactor()
+  const { redact } = redactor
+  const isTerminal = stdout.isTTY === true
+  const logger = await createLogger({ level: settings.logLevel, pretty: settings.logPretty ?? isTerminal, color: isTerminal, stream: stdout as never, redact })
+  const app = Fastify({ ...describeServer(settings), loggerInstance: logger as FastifyBaseLogger })
+  handleErrors(app)
+  await app.register(health, { settings, program, redact })
+  await app.register(trail, { settings, redact })
+  app.trail.onClosed(entry => logRequest(logger, entry))
+  await app.register(drain)
+  await app.register(accessKey, { settings, environment, redactor })
+  await app.register(guard, { settings })
+  await app.register(team, { settings })
+  await app.register(upstream, { settings, forwarding: makeForwarding(settings, app) })
+  app.all('/_proxy/*', () => { throw proxyError('not_found') })
+  await app.register(mountProxy)
+  return { app, settings, reload: () => reload(app), stopRequested: interrupted => waitForStop(app, interrupted) }
+}
+
+export async function listen ({ app, settings }: Proxy): Promise<{ url: string }> {
+  return { url: await startListening(app, settings) }
+}
+
+function describeServer (settings: Settings): FastifyServerOptions {
+  const tls = tlsServerOptions(settings)
+  const node = serverOptions(settings)
+  return {
+    ...listenerOptions(settings),
+    ...(tls === undefined ? { http: node } : { https: { ...node, ...tls } }),
+    logController: new LogController({ disableRequestLogging: true }),
+    // One logger for all requests: the lines that need an id name it, and a child costs more than the line.
+    childLoggerFactory: logger => logger,
+    // The trail makes the id.
+    genReqId: () => '',
+    requestIdHeader: false,
+    forceCloseConnections: false
+  } as FastifyServerOptions
+}
+
+function reload (app: FastifyInstance): void {
+  app.accessKey.reload()
+}
+
+function waitForStop (app: FastifyInstance, interrupted: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    if (interrupted.aborted) return resolve()
+    interrupted.addEventListener('abort', () => resolve(), { once: true })
+    app.health.onQuit(resolve)
+  })
+}
