@@ -1,10 +1,13 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { failingParts, type Health, type Overview } from './health.ts'
 
+/** Probes that go well leave no record. */
+const unrecorded = { config: { trail: false } }
+
 /** The two probes, the same on both listeners. */
 export function serveProbes (app: FastifyInstance, health: Health, isListening = () => true): void {
-  app.get('/_proxy/livez', (_request, reply) => sendJson(reply, '{"object":"health","state":"ok"}'))
-  app.get('/_proxy/readyz', (_request, reply) => {
+  app.get('/_proxy/livez', unrecorded, (_request, reply) => sendJson(reply, '{"object":"health","state":"ok"}'))
+  app.get('/_proxy/readyz', unrecorded, (_request, reply) => {
     const overview = health.overview()
     const ready = overview.ready && isListening()
     return sendJson(reply.code(ready ? 200 : 503), JSON.stringify(describeReadiness(overview, ready)))

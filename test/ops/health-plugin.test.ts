@@ -138,11 +138,3 @@ t.test('quit answers first and then tells the process, by POST alone', async t =
   t.match(await read(`${url}/_proxy/quit`, { method: 'POST' }), { status: 202, body: { state: 'draining' } })
   await told
 })
-
-t.test('quit is for admins', async t => {
-  const app = await buildOpsApp({ environment: { PROXY_QUIT_ENDPOINT: 'true' }, role: 'member' })
-  t.teardown(() => app.close())
-  app.health.onQuit(() => t.fail('must not be told'))
-  const url = await app.listen({ port: 0 })
-  t.match(await read(`${url}/_proxy/quit`, { method: 'POST' }), { status: 403 })
-})

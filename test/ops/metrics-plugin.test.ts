@@ -1,0 +1,108 @@
+import { spawnSync } from 'node:child_process'
+import type { AddressInfo } from 'node:net'
+import type { FastifyInstance } from 'fastify'
+import fastifyPlugin from 'fastify-plugin'
+import t from 'tap'
+import { Secret } from '../../src/access-key/secret.ts'
+import type { MemberSummary } from '../../src/decorations.ts'
+import drainPlugin from '../../src/ops/drain-plugin.ts'
+import metricsPlugin from '../../src/ops/metrics-plugin.ts'
+import type { OpenEntry } from '../../src/trail/record.ts'
+import { makeEntry } from '../support/entry.ts'
+import { buildOpsApp, program } from '../support/ops-app.ts'
+import { missingTool } from '../support/tools.ts'
+
+const ada: MemberSummary = { name: 'ada', role: 'admin', lastSeen: null, requestsToday: 7, refusedToday: 1, daily: 100, open: 2, concurrency: null }
+
+/** The metrics over rooms that only say what the test wants: what is counted here is not what they do. */
+async function buildMetered (members: MemberSummary[] = [ada]) {
+  const app = await buildOpsApp({ environment: { PROXY_HEALTH_LISTEN: '127.0.0.1:0' } })
+  const closed: Array<(entry: OpenEntry) => void> = []
+  let key: Secret | undefined = new Secret('the secret of this test')
+  const onChange: Array<() => void> = []
+  const room = (name: string, decoration: string, value: unknown) => app.register(fastifyPlugin(async instance => { instance.decorate(decoration, value as never) }, { name }))
+  await room('trail', 'trail', { onClosed: (listener: (entry: OpenEntry) => void) => closed.push(listener) })
+  await room('access-key', 'accessKey', { current: () => key, onChange: (listener: () => void) => onChange.push(listener) })
+  await room('team', 'team', { list: () => members })
+  await room('upstream', 'upstream', { origin: 'https://api.example', region: 'us-east-1' })
+  await app.register(drainPlugin)
+  await app.register(metricsPlugin, { program })
+  return {
+    app,
+    close: (facts: Partial<OpenEntry>) => { for (const listener of closed) listener(makeEntry(facts)) },
+    changeKey: (to: Secret | undefined) => { key = to; for (const listener of onChange) listener() }
+  }
+}
+
+async function scrape (app: FastifyInstance): Promise<string> {
+  const { body, statusCode, headers } = await app.inject('/_proxy/metrics')
+  t.equal(statusCode, 200)
+  t.match(headers['content-type'], /^text\/plain; version=0\.0\.4/)
+  return body
+}
+
+t.test('shows what was counted', async t => {
+  const { app, close } = await buildMetered()
+  t.teardown(() => app.close())
+  app.health.register('upstream', () => ({ state: 'degraded', ready: true, details: { connections: { open: 3, running: 1, queued: 0, warm: 2 } } }))
+  close({ member: 'ada', duration_ms: 20, sentAt: 100, answeredAt: 118 })
+  close({ member: 'we"ird\\\n', outcome: 'refused', error_type: 'rate_limited', status: 429 })
+  const text = await scrape(app)
+  for (const line of [
+    'izuma_proxy_info{version="0.0.0-test",node="26.0.0",region="us-east-1"} 1',
+    'izuma_proxy_requests_total{member="ada",method="GET",route="/v3/devices",status="2xx",outcome="answered"} 1',
+    'izuma_proxy_refusals_total{type="rate_limited"} 1',
+    'izuma_proxy_request_duration_seconds_bucket{route="/v3/devices",le="0.025"} 2',
+    'izuma_proxy_own_duration_seconds_count 1',
+    'izuma_proxy_upstream_connections{state="warm"} 2',
+    'izuma_proxy_part_state{part="upstream"} 1',
+    'izuma_proxy_member_requests_today{member="ada"} 7',
+    'izuma_proxy_member_daily_limit{member="ada"} 100',
+    'izuma_proxy_ready 1',
+    'izuma_proxy_in_flight_requests 1'
+  ]) t.ok(text.split('\n').includes(line), line)
+  t.notMatch(text, /izuma_proxy_member_concurrency_limit\{/, 'no limit, no sample')
+  t.match(text, /^nodejs_eventloop_lag_p99_seconds /m)
+  t.match(text, /^process_resident_memory_bytes /m)
+})
+
+t.test('promtool accepts every metric of ours', { skip: missingTool(['promtool'], 'prometheus') }, async t => {
+  const { app, close } = await buildMetered()
+  t.teardown(() => app.close())
+  close({ member: 'we"ird\\\n', duration_ms: 20, sentAt: 100, answeredAt: 118 })
+  const check = spawnSync('promtool', ['check', 'metrics'], { input: await scrape(app), encoding: 'utf8' })
+  // Syntax errors make it stop; its opinions on the names of Node's own metrics aren't ours to settle.
+  t.notMatch(check.stderr, /error while linting/)
+  t.notMatch(check.stderr + check.stdout, /^izuma_proxy_/m)
+  t.equal(check.error, undefined)
+})
+
+t.test('shows the key by its fingerprint and when it was taken up, and no key as none', async t => {
+  const { app, changeKey } = await buildMetered()
+  t.teardown(() => app.close())
+  const before = await scrape(app)
+  t.match(before, /izuma_proxy_access_key_info\{fingerprint="sha256:[0-9a-f]{8}"\} 1/)
+  t.match(before, /izuma_proxy_access_key_loaded_timestamp_seconds \d{10}/)
+  t.notMatch(before, /the secret of this test/)
+  changeKey(undefined)
+  const after = await scrape(app)
+  t.notMatch(after, /^izuma_proxy_access_key_(info|loaded)[^ ]* /m)
+  t.match(after, /^izuma_proxy_access_key_changes_total 1$/m)
+})
+
+t.test('stays small with a thousand members and paths that nobody knows', async t => {
+  const members = Array.from({ length: 1000 }, (_, index) => ({ ...ada, name: `member-${index}` }))
+  const { app, close } = await buildMetered(members)
+  t.teardown(() => app.close())
+  for (let index = 0; index < 20_000; index++) close({ member: `member-${index % 1000}`, path: `/v3/devices/${index}/x${index}`, method: 'GET', status: 200 + index % 400 })
+  const text = await scrape(app)
+  t.ok(text.split('\n').length < 10_000, `${text.split('\n').length} lines`)
+})
+
+t.test('serves the second listener too', async t => {
+  const { app } = await buildMetered()
+  t.teardown(() => app.close())
+  await app.ready()
+  const answer = await fetch(`http://127.0.0.1:${(app.healthListener?.server.address() as AddressInfo).port}/_proxy/metrics`)
+  t.match(await answer.text(), /^izuma_proxy_info/m)
+})
