@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readSync, unlinkSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, readSync, rmSync } from 'node:fs'
 import { listSegments, segmentPath } from './segments.ts'
 
 export interface Stretch {
@@ -48,7 +48,7 @@ export class JournalReader {
   /** A segment that is stored goes. */
   delete (segment: number): void {
     if (this.#open?.segment === segment) this.close()
-    unlinkSync(segmentPath(this.folder, segment))
+    rmSync(segmentPath(this.folder, segment), { force: true })
   }
 
   close (): void {

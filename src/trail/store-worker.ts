@@ -3,7 +3,7 @@ import { JournalReader } from './journal-reader.ts'
 import type { Position } from './segment-writer.ts'
 import { Feeder, type FeederReport } from './store/feeder.ts'
 import { connectStore, type StoreSettings } from './store/connect.ts'
-import type { RetentionLimits } from './store/store.ts'
+import type { RetentionLimits } from './store/housekeeping.ts'
 
 /** The thread that carries the journal into the store, so that no request ever waits for a database. */
 export interface StoreWorkerData {

@@ -15,7 +15,7 @@ export function buildBatch (journalId: string, lines: Iterable<string>): Omit<Ba
   const amendments: Value[][] = []
   let damaged = 0
   for (const text of lines) {
-    const line = decodeLine(text)
+    const line = decodeLine(mend(text))
     if (line === undefined) damaged++
     else if (line.kind === 'intent') addRow(rows, line.id, buildRow(journalId, line.intent, openOutcome))
     else if (line.kind === 'full') addRow(rows, line.id, buildRow(journalId, line.intent, line.outcome))
@@ -23,6 +23,12 @@ export function buildBatch (journalId: string, lines: Iterable<string>): Omit<Ba
     else if (line.kind === 'amendment') addAmendment(rows, amendments, line)
   }
   return { journalId, rows: [...rows.values()], outcomes: [...outcomes.values()], amendments, damaged }
+}
+
+/** PostgreSQL takes neither NUL nor half a surrogate pair, and one such text would hold up all others. JSON has them escaped. */
+function mend (text: string): string {
+  if (!text.includes('\\u0000') && !text.includes('\\ud')) return text
+  return text.replaceAll(/\\\\|\\u(?:0000|d[89a-f][0-9a-f]{2})/g, escape => escape === '\\\\' ? escape : '\ufffd')
 }
 
 /** An intent that comes again (a replay) must not hide the outcome that is known. */

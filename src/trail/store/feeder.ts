@@ -1,7 +1,8 @@
 import type { JournalReader, Stretch } from '../journal-reader.ts'
 import type { Position } from '../segment-writer.ts'
 import { buildBatch } from './batch.ts'
-import type { RetentionLimits, Store, StoredPosition, StoreFault } from './store.ts'
+import { markUnfinished, noteLife, prune, type RetentionLimits } from './housekeeping.ts'
+import type { Store, StoredPosition, StoreFault } from './store.ts'
 
 export interface FeederOptions {
   reader: JournalReader
@@ -13,6 +14,8 @@ export interface FeederOptions {
   retention: RetentionLimits
   /** Milliseconds since 1970. */
   now: () => number
+  /** How often retention is looked after. */
+  housekeepingMs?: number
   report: (report: FeederReport) => void
   log: (level: 'info' | 'warn' | 'error', what: Record<string, unknown>, message: string) => void
 }
@@ -32,6 +35,9 @@ export interface FeederReport {
 const firstRetryMs = 200
 /** Recovery within 5 s is promised. */
 const longestRetryMs = 2000
+const usualHousekeepingMs = 60_000
+/** Between two steps of retention, so that they take a small part of the time only. */
+const pruneEveryMs = 30
 
 /** Carries the journal into the store, stretch by stretch, and goes on where it stopped, whatever happened. */
 export class Feeder {
@@ -46,10 +52,14 @@ export class Feeder {
   #retryTimer: NodeJS.Timeout | undefined
   #storeBytes: number | null = null
   #failing = false
+  #housekeepingAt: number
+  #housekeepingTimer: NodeJS.Timeout | undefined
+  #prunedTo: number | undefined
   #idle: Array<() => void> = []
 
   constructor (options: FeederOptions) {
     this.#options = options
+    this.#housekeepingAt = performance.now()
   }
 
   /** The journal is written up to there. */
@@ -76,8 +86,12 @@ export class Feeder {
     if (this.#running || this.#stopped || this.#target === undefined) return
     this.#running = true
     try {
-      while (!this.#stopped && await this.#step(this.#target)) await breathe()
+      while (!this.#stopped && await this.#step(this.#target)) {
+        await this.#keepHouse(this.#target)
+        await breathe()
+      }
       this.#noteSuccess(true)
+      await this.#keepHouse(this.#target)
     } catch (error) {
       await this.#recover(error)
     } finally {
@@ -89,15 +103,22 @@ export class Feeder {
   /** One stretch. Gives whether there may be more. */
   async #step (target: Position): Promise<boolean> {
     const store = await this.#openStore()
-    this.#cursor ??= await store.findPosition(target.journalId) ?? { segment: 0, bytes: 0 }
+    this.#cursor ??= await this.#findCursor(store, target)
     const segment = this.#nextSegment(this.#cursor, target)
     if (!this.#marked && (segment === undefined || segment >= target.firstSegment)) await this.#markUnfinished(store, target)
     if (segment === undefined) return false
     const from = segment === this.#cursor.segment ? this.#cursor.bytes : 0
     const stretch = this.#read(segment, from, target)
-    if (stretch.lines.length === 0) return this.#leaveSegment(segment, stretch.bytes, target)
+    if (stretch.lines.length === 0) return this.#leaveSegment(segment, target)
     await this.#apply(store, stretch, segment, target)
     return true
+  }
+
+  async #findCursor (store: Store, target: Position): Promise<StoredPosition> {
+    const cursor = await store.findPosition(target.journalId) ?? { segment: 0, bytes: 0 }
+    // This thread was begun anew within a run: what is open may well be open.
+    if (cursor.segment >= target.firstSegment) this.#marked = true
+    return cursor
   }
 
   async #openStore (): Promise<Store> {
@@ -132,10 +153,11 @@ export class Feeder {
     }
   }
 
-  #leaveSegment (segment: number, bytes: number, target: Position): boolean {
+  #leaveSegment (segment: number, target: Position): boolean {
     if (segment >= target.segment) return false
     this.#cursor = { segment: segment + 1, bytes: 0 }
-    return bytes >= 0
+    this.#options.reader.delete(segment)
+    return true
   }
 
   async #apply (store: Store, stretch: Stretch, segment: number, target: Position): Promise<void> {
@@ -148,9 +170,30 @@ export class Feeder {
   }
 
   async #markUnfinished (store: Store, target: Position): Promise<void> {
-    const count = await store.markUnfinished(target.journalId)
+    const count = await markUnfinished(store.db, target.journalId)
     this.#marked = true
     if (count > 0) this.#options.log('warn', { requests: count }, 'trail: requests of an earlier run that ended without an outcome are marked unfinished')
+  }
+
+  /** One small step, if one is due. */
+  async #keepHouse ({ journalId }: Position): Promise<void> {
+    const store = this.#store
+    if (store === undefined || this.#stopped || performance.now() < this.#housekeepingAt) return
+    const { retention, now, housekeepingMs = usualHousekeepingMs } = this.#options
+    if (this.#prunedTo === undefined) {
+      await noteLife(store.db, journalId, now())
+      this.#prunedTo = 0
+    }
+    this.#storeBytes = await store.measure()
+    this.#prunedTo = await prune(store.db, retention, now(), this.#storeBytes, this.#prunedTo)
+    await store.shrink()
+    this.#scheduleHousekeeping(this.#prunedTo === undefined ? housekeepingMs : pruneEveryMs)
+  }
+
+  #scheduleHousekeeping (delayMs: number): void {
+    this.#housekeepingAt = performance.now() + delayMs
+    clearTimeout(this.#housekeepingTimer)
+    this.#housekeepingTimer = setTimeout(() => this.#wake(), delayMs + 1)
   }
 
   #noteSuccess (caughtUp: boolean): void {
@@ -196,6 +239,7 @@ export class Feeder {
   async stop (): Promise<void> {
     this.#stopped = true
     clearTimeout(this.#retryTimer)
+    clearTimeout(this.#housekeepingTimer)
     if (this.#running) await new Promise<void>(resolve => { this.#idle.push(resolve) })
     this.#options.reader.close()
     await this.#closeStore()

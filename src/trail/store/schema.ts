@@ -45,5 +45,20 @@ export const columns = ['id', 'journal', 'started_at', 'kind', 'member', 'method
   'upstream_request_id', 'error_type', 'error_message', 'duration_ms', 'ttfb_ms', 'bytes_in', 'bytes_out', 'attempts',
   'close_code', 'clock_offset_ms', 'async_id', 'async_status', 'async_latency_ms'] as const satisfies ReadonlyArray<keyof TrailRow>
 
+/** Their types in PostgreSQL; all others are text. */
+export const numericTypes: Partial<Record<typeof columns[number], 'bigint' | 'integer' | 'double precision'>> = {
+  started_at: 'bigint',
+  status: 'integer',
+  duration_ms: 'double precision',
+  ttfb_ms: 'double precision',
+  bytes_in: 'bigint',
+  bytes_out: 'bigint',
+  attempts: 'integer',
+  close_code: 'integer',
+  clock_offset_ms: 'double precision',
+  async_status: 'integer',
+  async_latency_ms: 'double precision'
+}
+
 /** Position in `columns`. */
 export const columnIndex = Object.fromEntries(columns.map((name, index) => [name, index])) as Record<typeof columns[number], number>

@@ -8,7 +8,7 @@ import { BlockKeeper } from './blocks.ts'
 import { listMigrations } from './migrations.ts'
 import { columnIndex, columns, type Schema } from './schema.ts'
 import { NodeSqliteDialect } from './sqlite-dialect.ts'
-import type { Batch, RetentionLimits, Store, StoredPosition, StoreFault } from './store.ts'
+import type { Batch, Store, StoredPosition, StoreFault } from './store.ts'
 
 export interface SqliteOptions {
   path: string
@@ -38,7 +38,7 @@ export class SqliteStore implements Store {
     this.#database.open()
     chmodSync(path, 0o600)
     // auto_vacuum only counts if it comes before the first table: deleted space goes back to the disk in small steps.
-    this.#database.exec(`PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = ${sync ? 'FULL' : 'NORMAL'}; PRAGMA cache_size = -16384`)
+    this.#database.exec(`PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = ${sync ? 'FULL' : 'NORMAL'}; PRAGMA cache_size = -16384; PRAGMA journal_size_limit = 67108864`)
     await migrate(this.db)
     this.#statements = prepareStatements(this.#database)
   }
@@ -72,24 +72,20 @@ export class SqliteStore implements Store {
   #noteBlock (firstSeq: number, lastSeq: number, rows: number[][], statements: Statements): void {
     this.#blocks ??= new BlockKeeper()
     const times = rows.map(row => row[columnIndex.started_at] as number)
-    const block = this.#blocks.extend({ first_seq: firstSeq, last_seq: lastSeq, min_started_at: Math.min(...times), max_started_at: Math.max(...times), rows: lastSeq - firstSeq + 1 })
-    if (block.id === undefined) this.#blocks.id = Number(statements.addBlock.run(block.first_seq, block.last_seq, block.min_started_at, block.max_started_at, block.rows).lastInsertRowid)
-    else statements.growBlock.run(block.first_seq, block.last_seq, block.min_started_at, block.max_started_at, block.rows, block.id)
-  }
-
-  async markUnfinished (journalId: string): Promise<number> {
-    const { numUpdatedRows } = await this.db.updateTable('trail').set({ outcome: 'unfinished' })
-      .where('journal', '=', journalId).where('outcome', '=', 'open').executeTakeFirstOrThrow()
-    return Number(numUpdatedRows)
-  }
-
-  async prune (_limits: RetentionLimits, _nowMs: number): Promise<boolean> {
-    return false
+    const { id, ...block } = this.#blocks.extend({ first_seq: firstSeq, last_seq: lastSeq, min_started_at: Math.min(...times), max_started_at: Math.max(...times), rows: lastSeq - firstSeq + 1 })
+    const values = [block.first_seq, block.last_seq, block.min_started_at, block.max_started_at, block.rows]
+    // Retention may have taken the block away meanwhile; then it comes anew.
+    if (id !== undefined && Number(statements.growBlock.run(...values, id).changes) > 0) return
+    this.#blocks.id = Number(statements.addBlock.run(...values).lastInsertRowid)
   }
 
   async measure (): Promise<number> {
     const { bytes } = this.#database.prepare('SELECT (page_count - freelist_count) * page_size AS bytes FROM pragma_page_count, pragma_freelist_count, pragma_page_size').get() as { bytes: number }
     return bytes
+  }
+
+  async shrink (): Promise<void> {
+    this.#database.exec('PRAGMA incremental_vacuum(500)')
   }
 
   async close (): Promise<void> {

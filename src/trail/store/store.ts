@@ -19,12 +19,10 @@ export interface Batch {
 
 export interface StoredPosition { segment: number, bytes: number }
 
-export interface RetentionLimits { maxAgeMs: number, maxBytes: number }
-
 /** Why a store can't be used. `corrupt` won't pass by itself. */
 export type StoreFault = 'corrupt' | 'busy' | 'readonly' | 'full' | 'unreachable' | 'other'
 
-/** What the worker asks of a store; SQLite and PostgreSQL have one each. Every method throws what the database throws. */
+/** What the storing thread asks of a store; SQLite and PostgreSQL have one each. Every method rejects with the database's own error. */
 export interface Store {
   readonly db: Kysely<Schema>
   /** Connects, and brings the schema up to date; several may do so at once. */
@@ -32,11 +30,9 @@ export interface Store {
   findPosition (journalId: string): Promise<StoredPosition | undefined>
   /** All of it or nothing, and the same batch again changes nothing. */
   apply (batch: Batch): Promise<void>
-  /** Rows of this journal that are still open become `unfinished`. Gives their number. */
-  markUnfinished (journalId: string): Promise<number>
-  /** Deletes a small number of records beyond the limits. Gives whether there may be more. */
-  prune (limits: RetentionLimits, nowMs: number): Promise<boolean>
-  /** Bytes the records take. */
+  /** Bytes that the records take. */
   measure (): Promise<number>
+  /** Gives space that deleted records took back to the system, a little at a time. */
+  shrink (): Promise<void>
   close (): Promise<void>
 }

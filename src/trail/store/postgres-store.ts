@@ -1,0 +1,145 @@
+import { Kysely, PostgresDialect, sql, type RawBuilder, type Transaction } from 'kysely'
+import { Migrator } from 'kysely/migration'
+import pg from 'pg'
+import { outcomeFields } from '../lines.ts'
+import { BlockKeeper } from './blocks.ts'
+import { listMigrations } from './migrations.ts'
+import { columnIndex, columns, numericTypes, type Schema } from './schema.ts'
+import type { Batch, Store, StoredPosition, StoreFault, Value } from './store.ts'
+
+export interface PostgresOptions {
+  url: string
+  connectTimeoutMs?: number
+  statementTimeoutMs?: number
+}
+
+const finished = outcomeFields.filter(name => !name.startsWith('async_'))
+const learned = outcomeFields.filter(name => name.startsWith('async_'))
+
+/** A database that several instances share. Batches go as arrays, one per column: few parameters, one plan. */
+export class PostgresStore implements Store {
+  readonly db: Kysely<Schema>
+  #blocks: BlockKeeper | undefined
+
+  constructor (options: PostgresOptions) {
+    this.db = connectPostgres(options)
+  }
+
+  async open (): Promise<void> {
+    const migrator = new Migrator({ db: this.db, provider: { getMigrations: async () => listMigrations('postgres') } })
+    const { error } = await migrator.migrateToLatest()
+    if (error !== undefined) throw error
+  }
+
+  async findPosition (journalId: string): Promise<StoredPosition | undefined> {
+    return this.db.selectFrom('trail_position').select(['segment', 'bytes']).where('journal', '=', journalId).executeTakeFirst()
+  }
+
+  async apply (batch: Batch): Promise<void> {
+    try {
+      await this.db.transaction().execute(trx => this.#write(trx, batch))
+    } catch (error) {
+      this.#blocks = undefined
+      throw error
+    }
+  }
+
+  async #write (trx: Transaction<Schema>, { journalId, rows, outcomes, amendments, position, nowMs }: Batch): Promise<void> {
+    if (rows.length > 0) await this.#insert(trx, rows)
+    if (outcomes.length > 0) await finish(trx, outcomes)
+    if (amendments.length > 0) await amend(trx, amendments)
+    await trx.insertInto('trail_position').values({ journal: journalId, ...position, seen_at: nowMs })
+      .onConflict(conflict => conflict.column('journal').doUpdateSet({ ...position, seen_at: nowMs })).execute()
+  }
+
+  async #insert (trx: Transaction<Schema>, rows: Value[][]): Promise<void> {
+    const takeOver = [...finished, 'notes'].map(name => sql`${sql.ref(name)} = excluded.${sql.ref(name)}`)
+      .concat(learned.map(name => sql`${sql.ref(name)} = coalesce(excluded.${sql.ref(name)}, trail.${sql.ref(name)})`))
+    const { rows: [added] } = await sql<{ first: number | null, last: number, count: number }>`
+      with added as (
+        insert into trail (${sql.join(columns.map(name => sql.ref(name)))})
+        select * from ${unnest(columns, rows)}
+        on conflict (id) do update set ${sql.join(takeOver)} where excluded.outcome <> 'open'
+        returning seq, xmax = 0 as is_new
+      ) select min(seq) as first, max(seq) as last, count(*) as count from added where is_new`.execute(trx)
+    if (added?.first != null) await this.#noteBlock(trx, added as { first: number, last: number, count: number }, rows)
+  }
+
+  async #noteBlock (trx: Transaction<Schema>, { first, last, count }: { first: number, last: number, count: number }, rows: Value[][]): Promise<void> {
+    this.#blocks ??= new BlockKeeper()
+    const times = rows.map(row => row[columnIndex.started_at] as number)
+    const { id, ...block } = this.#blocks.extend({ first_seq: first, last_seq: last, min_started_at: Math.min(...times), max_started_at: Math.max(...times), rows: count })
+    // Retention may have taken the block away meanwhile; then it comes anew.
+    if (id !== undefined && (await trx.updateTable('trail_block').set(block).where('id', '=', id).executeTakeFirstOrThrow()).numUpdatedRows > 0n) return
+    const added = await trx.insertInto('trail_block').values(block).returning('id').executeTakeFirstOrThrow()
+    this.#blocks.id = added.id
+  }
+
+  /** Files don't shrink when rows go, so this is what the rows that are there take, indexes included. */
+  async measure (): Promise<number> {
+    const { rows: [size] } = await sql<{ bytes: number | null }>`
+      select (select coalesce(sum(rows), 0) from trail_block)
+        * (select coalesce(avg(pg_column_size(t.*)), 0) from (select * from trail order by seq desc limit 500) t)
+        * (1 + pg_indexes_size('trail')::float8 / greatest(pg_relation_size('trail'), 8192)) as bytes`.execute(this.db)
+    return Math.round(Number(size?.bytes ?? 0))
+  }
+
+  /** PostgreSQL does that itself. */
+  async shrink (): Promise<void> {}
+
+  async close (): Promise<void> {
+    await this.db.destroy()
+  }
+}
+
+export function connectPostgres ({ url, connectTimeoutMs = 4000, statementTimeoutMs = 30_000 }: PostgresOptions): Kysely<Schema> {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: 2,
+    application_name: 'izuma-proxy trail',
+    connectionTimeoutMillis: connectTimeoutMs,
+    statement_timeout: statementTimeoutMs,
+    query_timeout: statementTimeoutMs + 5000, // a network that swallows packets
+    keepAlive: true,
+    types: { getTypeParser: parserOf }
+  })
+  // A connection that breaks while idle is replaced with the next query; without a listener it would end the process.
+  pool.on('error', () => {})
+  return new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) })
+}
+
+/** bigint and numeric as numbers: all of ours are below 2^53. */
+const numberTypes = new Set([20, 1700])
+function parserOf (oid: number, format?: 'text' | 'binary') {
+  return numberTypes.has(oid) ? Number : pg.types.getTypeParser(oid, format as 'text')
+}
+
+/** Rows as a table, from one array a column. */
+function unnest (names: readonly string[], rows: Value[][]): RawBuilder<unknown> {
+  const arrays = names.map((name, index) => sql`${rows.map(row => row[index] ?? null)}::${sql.raw(`${numericTypes[name as 'status'] ?? 'text'}[]`)}`)
+  return sql`unnest(${sql.join(arrays)}) as given (${sql.join(names.map(name => sql.ref(name)))})`
+}
+
+async function finish (trx: Transaction<Schema>, outcomes: Value[][]): Promise<void> {
+  const names = [...outcomeFields, 'notes', 'id']
+  const set = [...finished, 'notes'].map(name => sql`${sql.ref(name)} = given.${sql.ref(name)}`).concat(learned.map(coalesce))
+  await sql`update trail set ${sql.join(set)} from ${unnest(names, outcomes)} where trail.id = given.id`.execute(trx)
+}
+
+async function amend (trx: Transaction<Schema>, amendments: Value[][]): Promise<void> {
+  await sql`update trail set ${sql.join(learned.map(coalesce))} from ${unnest([...learned, 'id'], amendments)} where trail.id = given.id`.execute(trx)
+}
+
+function coalesce (name: string): RawBuilder<unknown> {
+  return sql`${sql.ref(name)} = coalesce(given.${sql.ref(name)}, trail.${sql.ref(name)})`
+}
+
+const networkErrors = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT', 'EPIPE', 'ENOENT', 'EHOSTUNREACH', 'ENETUNREACH'])
+const faults: Array<[pattern: RegExp, fault: StoreFault]> = [[/^(08|57)/, 'unreachable'], [/^25006$/, 'readonly'], [/^53/, 'full'], [/^(40|55)/, 'busy'], [/^XX00[12]$/, 'corrupt']]
+
+/** By SQLSTATE, or the system's code for what didn't get as far as the server. */
+export function classifyPostgresError (error: unknown): StoreFault {
+  const code = (error as { code?: string }).code
+  if (code === undefined || networkErrors.has(code)) return 'unreachable'
+  return faults.find(([pattern]) => pattern.test(code))?.[1] ?? 'other'
+}
