@@ -55,7 +55,7 @@ export function createBodyWatch ({ idleTimeoutMs, onIdle, now }: BodyWatchOption
   }
 }
 
-/** A body that waits for us, because upstream reads slowly, isn't late. */
+/** A full buffer means that upstream reads slowly and Node has stopped reading from the client: the client isn't late. */
 function hasMoved (request: IncomingMessage, state: Watched): boolean {
-  return request.readableLength > 0 || request.socket.bytesRead - state.bytesRead >= minBytes
+  return request.readableLength >= request.readableHighWaterMark || request.socket.bytesRead - state.bytesRead >= minBytes
 }

@@ -9,7 +9,7 @@ import { entryOfBody } from './body-watch.ts'
 import { redactCredentials } from './key-hygiene.ts'
 import { createOrigins } from './origins.ts'
 import type { Origins } from './origins.ts'
-import { answerAndClose } from './raw-answers.ts'
+import { answerResponse, answerSocket } from './raw-answers.ts'
 import { describeRefusedTarget } from './target.ts'
 
 type ListenerSettings = Pick<Settings, 'allowedOrigins' | 'clientHeadersTimeout' | 'clientKeepAlive'>
@@ -53,7 +53,7 @@ function shouldUpgradeCallback (request: IncomingMessage): boolean {
   return request.method === 'GET' && request.httpVersion === '1.1' && request.headers.upgrade?.toLowerCase() === 'websocket'
 }
 
-interface ClientError extends Error { code?: string, rawPacket?: Buffer }
+interface ClientError extends Error { code?: string, rawPacket?: unknown }
 
 /** As Node keeps it on the socket: the response that is under way on this connection. */
 type BusySocket = Duplex & { bytesRead?: number, remoteAddress?: string | undefined, _httpMessage?: ServerResponse | null }
@@ -74,7 +74,7 @@ function refuseOnSocket (app: FastifyInstance, socket: BusySocket, type: ErrorTy
   const response = socket._httpMessage
   if (response == null) refuseUnparsed(app, socket, type, error)
   // Garbage behind a whole request that is still being answered: an error now would be read as a part of that answer.
-  else if (response.req.complete) response.once('finish', () => refuseUnparsed(app, socket, type, error))
+  else if (response.req.complete) response.once('finish', () => refuseOnSocket(app, socket, type, error))
   else if (response.headersSent) socket.destroy()
   else refuseBrokenBody(app, socket, response, type)
 }
@@ -88,24 +88,24 @@ function classify ({ code = '' }: ClientError): ErrorType | undefined {
 
 function refuseUnparsed (app: FastifyInstance, socket: BusySocket, type: ErrorType, { rawPacket }: ClientError): void {
   const entry = openEntry(app, socket, rawPacket)
-  answerAndClose(socket, type, entry)
+  answerSocket(socket, type, entry)
   app.trail.close(entry, { outcome: 'refused' })
 }
 
 /** The request is with upstream already: its own entry says what became of it, and is closed when the connection is. */
 function refuseBrokenBody (app: FastifyInstance, socket: BusySocket, response: ServerResponse, type: ErrorType): void {
   const entry = entryOfBody(response.req)
-  answerAndClose(socket, type, entry ?? openEntry(app, socket, undefined))
+  answerSocket(socket, type, entry ?? openEntry(app, socket, undefined))
 }
 
-function openEntry (app: FastifyInstance, socket: { remoteAddress?: string | undefined }, rawPacket: Buffer | undefined): OpenEntry {
+function openEntry (app: FastifyInstance, socket: { remoteAddress?: string | undefined }, rawPacket: unknown): OpenEntry {
   const [method = '', target = ''] = readRequestLine(rawPacket)
   return app.trail.open({ method, ...describeRefusedTarget(target), client_address: socket.remoteAddress ?? '' })
 }
 
 /** Method and target, if the refused bytes begin with them; nothing that isn't printable. */
-function readRequestLine (rawPacket: Buffer | undefined): string[] {
-  const line = rawPacket?.toString('latin1', 0, 2048) ?? ''
+function readRequestLine (rawPacket: unknown): string[] {
+  const line = Buffer.isBuffer(rawPacket) ? rawPacket.toString('latin1', 0, 2048) : ''
   return /^([A-Z]{1,20}) ([!-~]{1,1900})(?= |$)/.exec(line)?.slice(1) ?? []
 }
 
@@ -118,7 +118,7 @@ function refuseUnroutable ({ raw, server }: FastifyRequest, reply: FastifyReply,
     client_agent: redactCredentials(raw.headers['user-agent'] ?? '')
   })
   reply.hijack()
-  answerAndClose(raw.socket, 'request_target_invalid', entry, { headers: origins.answerHeaders(raw.headers) })
+  answerResponse(reply.raw, 'request_target_invalid', entry, { headers: origins.answerHeaders(raw.headers) })
   server.trail.close(entry, { outcome: 'refused' })
 }
 
@@ -136,6 +136,6 @@ export function listenToServer (app: FastifyInstance): void {
 function refuseConnect (app: FastifyInstance, request: IncomingMessage, socket: Socket): void {
   socket.on('error', () => socket.destroy())
   const entry = app.trail.open({ method: 'CONNECT', ...describeRefusedTarget(request.url ?? ''), client_address: socket.remoteAddress ?? '' })
-  answerAndClose(socket, 'method_not_allowed', entry)
+  answerSocket(socket, 'method_not_allowed', entry)
   app.trail.close(entry, { outcome: 'refused' })
 }

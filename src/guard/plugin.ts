@@ -15,7 +15,7 @@ import type { HostJudge } from './hosts.ts'
 import { listenToServer } from './listener.ts'
 import { allowedMethods, createOrigins, isPreflight, preflightHeaders } from './origins.ts'
 import type { Origins } from './origins.ts'
-import { answerAndClose } from './raw-answers.ts'
+import { answerSocket, forbidMore, isForbidden } from './raw-answers.ts'
 import { refusals } from './refusals.ts'
 import type { Refusal } from './refusals.ts'
 import { describeRefusedTarget, judgeTarget } from './target.ts'
@@ -69,6 +69,7 @@ export function createAnswerHeaders ({ allowedOrigins }: Pick<Settings, 'allowed
 
 function letIn (request: FastifyRequest, reply: FastifyReply, rules: Rules, next: (error?: Error) => void): void {
   const { raw } = request
+  if (isForbidden(raw.socket)) return next(refuseFollower(request))
   addAnswerHeaders(reply, rules.origins.answerHeaders(raw.headers))
   const facts = judgeHeaders(raw.rawHeaders, raw.httpVersion)
   if (typeof facts === 'string') return next(refuse(request, reply, facts, rules))
@@ -96,10 +97,22 @@ function refuse (request: FastifyRequest, reply: FastifyReply, refusal: Refusal,
   Object.assign(entry, describeRefusedTarget(raw.url ?? ''))
   addNotes(entry, [refusal])
   if (type === 'access_key_in_url') rules.warn(request, refusal)
-  // Whoever frames or addresses a request in two ways may have sent a second one inside it: nothing more is read from there.
-  if (type !== 'host_not_allowed' && type !== 'origin_not_allowed') reply.header('connection', 'close')
+  if (type !== 'origin_not_allowed') {
+    forbidMore(raw.socket)
+    reply.header('connection', 'close')
+  }
   if (type === 'method_not_allowed') reply.header('allow', allowedMethods.join(', '))
   return proxyError(type, message === undefined ? {} : { message })
+}
+
+/** The answer before it closes the connection: this one's never leaves, so its entry is closed here. */
+function refuseFollower (request: FastifyRequest): ProxyError {
+  const { entry, server } = request
+  Object.assign(entry, describeRefusedTarget(request.raw.url ?? ''))
+  addNotes(entry, ['behind_refused'])
+  const error = proxyError('header_invalid')
+  server.trail.close(entry, { outcome: 'refused', status: error.statusCode, error_type: error.type })
+  return error
 }
 
 function accept (request: FastifyRequest, target: RequestTarget, rules: Rules): void {
@@ -142,6 +155,7 @@ function askForBody ({ raw }: FastifyRequest, reply: FastifyReply, _payload: unk
 function cutOff (request: IncomingMessage, entry: OpenEntry, origins: Origins): void {
   const { socket } = request
   const response = (socket as { _httpMessage?: ServerResponse | null })._httpMessage
-  if (response == null || response.headersSent) socket.destroy()
-  else answerAndClose(socket, 'request_timeout', entry, { headers: origins.answerHeaders(request.headers) })
+  // Another answer may still be under way on this connection: ours must not take its place.
+  if (response == null || response.headersSent || response.req !== request) socket.destroy()
+  else answerSocket(socket, 'request_timeout', entry, { headers: origins.answerHeaders(request.headers) })
 }
