@@ -97,6 +97,7 @@ export class Exchange implements Dispatcher.DispatchHandler, ConnectionUser {
 
   onResponseEnd (): void {
     this.request.entry.answeredAt = performance.now()
+    if (this.connection !== undefined) this.connection.answers++
     const tail = this.#transform?.end()
     this.#noteError()
     const raw = this.reply.raw
