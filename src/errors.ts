@@ -116,6 +116,21 @@ export const catalogue = {
     message: 'One of the request fields has failed validation.',
     solve: 'The field is named in `fields`.'
   },
+  upgrade_required: {
+    code: 426,
+    message: 'This path takes WebSockets only.',
+    solve: 'Open it with a WebSocket client (`Connection: Upgrade`, `Upgrade: websocket`); `GET /_proxy/notifications` gives the same events as an event stream.'
+  },
+  poll_conflict: {
+    code: 409,
+    message: 'Another long poll of this member is open.',
+    solve: 'Wait for its answer, or give each program a queue of its own with `?consumer=NAME`.'
+  },
+  device_timeout: {
+    code: 504,
+    message: 'The device has not answered in the time the request was willing to wait.',
+    solve: 'The request stands: the answer comes over the notification channel under the `async-id` that the message names. Wait longer with `Prefer: wait=SECONDS` (at most 120).'
+  },
   request_timeout: {
     code: 408,
     message: 'The request did not arrive in time.',

@@ -63,6 +63,7 @@ export const table = {
   trailSync: row('PROXY_TRAIL_SYNC', kinds.yesNo, { group: 'Trail', default: 'false', doc: 'Flush the journal to the disk before forwarding, to survive a power loss and not only a crash. Costs throughput.' }),
 
   channel: row('PROXY_CHANNEL', kinds.oneOf('off', 'on-demand', 'always'), { group: 'Channel', default: 'on-demand', doc: 'Whether the proxy owns the key\'s notification channel and shares it: never, from the first listener on, or always. With `off` the channel\'s paths are forwarded like any other.' }),
+  channelReplay: row('PROXY_CHANNEL_REPLAY', kinds.size, { group: 'Channel', default: '32MiB', doc: 'Memory for past events of the channel: how far a member that was away or is slow may lag behind before it is told that events were lost.' }),
 
   upstreamConnections: row('PROXY_UPSTREAM_CONNECTIONS', kinds.integer(1, 4096), { group: 'Limits', default: '256', doc: 'Most connections to the API at the same time.' }),
   upstreamWarmConnections: row('PROXY_UPSTREAM_WARM_CONNECTIONS', kinds.integer(0, 64), { group: 'Limits', default: '2', doc: 'Connections opened ahead at start and kept ready.' }),

@@ -1,0 +1,42 @@
+/**
+ * The log of what came over the channel, as one instance sees it. Listeners read it each at their own pace, so an event is
+ * kept once however many wait for it. In one process it is a ring in memory; several instances put a shared stream behind
+ * the same interface, each keeping the recent part of it at hand.
+ */
+export interface EventLog {
+  /** Position of the newest event; 0 before the first. Positions rise by one. */
+  readonly head: number
+  /** Position of the oldest event still held; `head + 1` when none is. */
+  readonly first: number
+  append (event: NewEvent): void
+  /** The event at that position, or `undefined` if it is not (or no longer) held. */
+  at (position: number): LoggedEvent | undefined
+  /** The id of a position, as listeners get it and give it back after a reconnect. */
+  idOf (position: number): string
+  /** `undefined` if the id is none of this log's, or was written before the log began. */
+  positionOf (id: string): number | undefined
+  /** Calls back after each append. Returns an unsubscribe function. */
+  onAppend (listener: () => void): () => void
+  stats (): { events: number, bytes: number, oldestAt: number | null }
+}
+
+export interface NewEvent {
+  /** The member it is for; `null` = everyone. */
+  to: string | null
+  /** A message of the API's own shape; empty for a gap. */
+  text: string
+  /** Why events may be missing at this place. */
+  gap: GapReason | null
+}
+
+export type GapReason =
+  | 'channel_recreated' // the API had dropped the channel and its queue
+  | 'message_unreadable' // a message arrived that is none of the API's shape
+
+export interface LoggedEvent extends Omit<NewEvent, 'text'> {
+  position: number
+  /** Milliseconds since the epoch. */
+  at: number
+  /** UTF-8 of the text, made once for all listeners. */
+  bytes: Buffer
+}

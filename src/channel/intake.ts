@@ -1,0 +1,39 @@
+import type { AnswerRouting } from './answer-routing.ts'
+import type { EventLog } from './event-log.ts'
+import { dropRepeated, readMessage, splitMessage } from './message.ts'
+import type { RecentUids } from './recent-uids.ts'
+
+/** From a message of the API to events in the log: repeated items dropped, answers brought to whoever asked. */
+export class Intake {
+  readonly #log: EventLog
+  readonly #routing: AnswerRouting
+  readonly #uids: RecentUids
+  messages = 0
+  unreadable = 0
+  /** Milliseconds since the epoch. */
+  lastMessageAt: number | null = null
+
+  constructor (log: EventLog, routing: AnswerRouting, uids: RecentUids) {
+    this.#log = log
+    this.#routing = routing
+    this.#uids = uids
+  }
+
+  /** False if it was no message of the API's shape; listeners are told that something is missing. */
+  receive (data: Buffer, isBinary: boolean, nowMs: number): boolean {
+    this.messages++
+    this.lastMessageAt = nowMs
+    const text = data.toString()
+    if (isBinary || readMessage(text) === undefined) {
+      this.unreadable++
+      this.#log.append({ to: null, text: '', gap: 'message_unreadable' })
+      return false
+    }
+    const fresh = dropRepeated(text, uid => this.#uids.isRepeated(uid))
+    if (fresh === null) return true
+    const { broadcast, answers } = splitMessage(fresh)
+    if (broadcast !== null) this.#log.append({ to: null, text: broadcast, gap: null })
+    if (answers.length > 0) this.#routing.route(answers, nowMs)
+    return true
+  }
+}
