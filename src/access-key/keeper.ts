@@ -66,7 +66,8 @@ export class KeyKeeper implements AccessKeyService {
   /** Reads now, or once more after the read that is under way: that one may have begun before the change. Never rejects. */
   refresh (): Promise<void> {
     if (this.#reading !== undefined) this.#readAgain = true
-    return this.#reading ??= this.#readUntilDone()
+    this.#reading ??= this.#readUntilDone()
+    return this.#reading
   }
 
   close (): void {

@@ -1,7 +1,7 @@
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import Fastify, { type FastifyInstance } from 'fastify'
+import Fastify, { LogController, type FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
 import accessKey, { type AccessKeyPluginOptions } from '../../src/access-key/plugin.ts'
 import healthPlugin from '../../src/ops/health-plugin.ts'
@@ -23,7 +23,7 @@ export interface KeyApp {
 /** A Fastify with the health and the access-key plugin, closed with the test. */
 export async function buildKeyApp (t: Test, environment: Record<string, string>, options: Partial<AccessKeyPluginOptions> = {}): Promise<KeyApp> {
   const sink = createSink()
-  const app = Fastify({ logger: { level: 'debug', stream: sink.stream }, disableRequestLogging: true }) as unknown as FastifyInstance
+  const app = Fastify({ logger: { level: 'debug', stream: sink.stream }, logController: new LogController({ disableRequestLogging: true }) }) as unknown as FastifyInstance
   t.teardown(() => app.close())
   app.decorateRequest('member')
   app.addHook('onRequest', async request => { request.member = { name: 'ada', role: 'admin' } })
