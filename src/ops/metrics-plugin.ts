@@ -7,8 +7,7 @@ import { prefix, registerFamily, type MetricFamily } from './metric-family.ts'
 import { requestMetrics } from './request-metrics.ts'
 import { RequestTally } from './request-tally.ts'
 import { connectionMetrics, detailMetrics, healthMetrics, memberMetrics } from './room-metrics.ts'
-import { createRouteMatcher } from './route-matcher.ts'
-import { documented, own, readOperations, undocumented } from './route-templates.ts'
+import { matchRoute } from './routes.ts'
 import { certificateMetrics, watchUpstreamCertificate } from './upstream-certificate.ts'
 import type { Program } from './health-plugin.ts'
 
@@ -20,7 +19,7 @@ export interface MetricsPluginOptions {
 function plugMetrics (app: FastifyInstance, { program }: MetricsPluginOptions, done: () => void): void {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 50 })
-  const tally = new RequestTally(createRouteMatcher([documented, undocumented, own].flatMap(readOperations).map(({ template }) => template)))
+  const tally = new RequestTally(matchRoute)
   app.trail.onClosed(entry => { tally.add(entry) })
   const certificate = watchUpstreamCertificate(app.upstream.origin)
   app.addHook('onClose', async () => { certificate.stop() })
