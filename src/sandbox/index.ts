@@ -1,9 +1,15 @@
 import { accountRoutes } from './account-routes.ts'
+import { apiKeyRoutes } from './api-key-routes.ts'
+import { applicationRoutes } from './application-routes.ts'
 import type { TlsMaterial } from './certificate.ts'
 import { makeCertificate } from './certificate.ts'
 import type { NewEvent } from './channels.ts'
 import { deviceRequestRoutes } from './device-request-routes.ts'
 import { deviceRoutes } from './device-routes.ts'
+import { downloadRoutes } from './download-routes.ts'
+import { enrollmentRoutes } from './enrollment-routes.ts'
+import { firmwareRoutes } from './firmware-routes.ts'
+import { groupRoutes } from './group-routes.ts'
 import { startLife } from './life.ts'
 import type { DeviceRequests } from './device-requests.ts'
 import type { Events } from './events.ts'
@@ -15,7 +21,9 @@ import type { Population } from './population.ts'
 import type { Match, ReceivedRequest } from './received.ts'
 import { Router } from './router.ts'
 import { SandboxServer } from './server.ts'
+import { sharedKeyRoutes } from './shared-key-routes.ts'
 import { subscriptionRoutes } from './subscription-routes.ts'
+import { updateRoutes } from './update-routes.ts'
 import { addKey, makeWorld } from './world.ts'
 import type { KeyOptions, World } from './world.ts'
 
@@ -93,12 +101,13 @@ export async function startSandbox (options: SandboxOptions = {}): Promise<Sandb
 }
 
 function makeRouter (world: World): Router {
-  return new Router()
-    .add(accountRoutes(world))
-    .add(deviceRoutes(world))
-    .add(deviceRequestRoutes(world))
-    .add(subscriptionRoutes(world))
-    .add(notificationRoutes(world))
+  const services = [
+    accountRoutes, applicationRoutes, apiKeyRoutes,
+    deviceRoutes, groupRoutes, enrollmentRoutes, sharedKeyRoutes,
+    deviceRequestRoutes, subscriptionRoutes, notificationRoutes,
+    firmwareRoutes, updateRoutes, downloadRoutes
+  ]
+  return services.reduce((router, routesOf) => router.add(routesOf(world)), new Router())
 }
 
 function present (world: World, server: SandboxServer, tls: TlsMaterial, port: number): Sandbox {

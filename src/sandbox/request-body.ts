@@ -21,6 +21,7 @@ export class RequestBody {
     this.#request = request
     this.#recording = recording
     this.#usable.promise.catch(() => {})
+    request.on('close', () => this.#end(request.complete && this.#started))
   }
 
   /** Starts to read, keeping at most `maxBytes`; a longer body makes `whole()` fail with 413, but is read to its end. */
@@ -32,7 +33,6 @@ export class RequestBody {
     if (Number(request.headers['content-length'] ?? 0) > maxBytes) this.#usable.reject(errors.tooLarge())
     request.on('data', (chunk: Buffer) => this.#add(chunk))
     request.on('end', () => this.#end(true))
-    request.on('close', () => this.#end(request.complete))
     request.on('error', () => {})
   }
 

@@ -45,7 +45,7 @@ function replace (answer: Answer, { status = answer.status, body, bodyBytes, chu
   const headers = answer.headers ?? {}
   if (bodyBytes !== undefined) {
     const length: Record<string, string> = chunkBytes === undefined ? { 'Content-Length': String(bodyBytes) } : {}
-    return { status, stream: generate(bodyBytes, chunkBytes ?? 65_536), headers: { 'Content-Type': 'application/octet-stream', ...length } }
+    return { status, stream: generate(bodyBytes, chunkBytes), headers: { 'Content-Type': 'application/octet-stream', ...length } }
   }
   if (body === undefined) return { ...answer, status }
   return typeof body === 'string' ? { status, text: body, headers } : { status, json: body, headers }
@@ -66,7 +66,7 @@ export function patternBytes (start: number, end: number): Buffer {
 }
 
 /** Made as fast as it is read, never held whole. */
-function generate (length: number, chunkBytes: number): Readable {
+export function generate (length: number, chunkBytes = pattern.length): Readable {
   const size = Math.min(chunkBytes, pattern.length)
   let sent = 0
   return new Readable({

@@ -101,8 +101,9 @@ export class SandboxServer {
     const requestId = this.#world.ids.next()
     const own = path.startsWith('/_sandbox/')
     const recording = own || !this.received.recording ? undefined : this.#record(request, requestId, false)
+    const body = new RequestBody(request, recording)
     if (recording !== undefined) response.on('close', () => recording.close(!response.writableFinished))
-    return { request, response, requestId, path, rawQuery, recording, body: new RequestBody(request, recording) }
+    return { request, response, requestId, path, rawQuery, recording, body }
   }
 
   #record (request: IncomingMessage, requestId: string, upgrade: boolean): Recording {

@@ -1,4 +1,5 @@
 import { Channels } from './channels.ts'
+import { Collection } from './collection.ts'
 import { DeviceRequests } from './device-requests.ts'
 import { Events } from './events.ts'
 import { makeIdentifiers, mintAccessKey } from './identifiers.ts'
@@ -15,6 +16,7 @@ export interface World {
   ids: Identifiers
   timers: Timers
   accountId: string
+  applications: Collection
   /** The application that the first keys belong to. */
   applicationId: string
   keys: Keys
@@ -30,13 +32,14 @@ export function makeWorld (options: Settled): World {
   const ids = makeIdentifiers(Date.now)
   const timers = new Timers()
   const accountId = ids.next()
-  const applicationId = ids.next()
+  const applications = new Collection('application', ids, accountId)
+  const applicationId = applications.create({ name: 'Sandbox application', description: '', status: 'ACTIVE', groups: [] }).id
   const keys = new Keys()
   const population = new Population(options, accountId, ids)
   const channels = new Channels(options, timers, ids)
   const events = new Events(population, channels)
   const deviceRequests = new DeviceRequests({ population, channels, events, options, timers })
-  const world = { options, ids, timers, accountId, applicationId, keys, population, channels, events, deviceRequests, origin: '' }
+  const world = { options, ids, timers, accountId, applications, applicationId, keys, population, channels, events, deviceRequests, origin: '' }
   const given = options.accessKeys ?? [mintAccessKey(accountId, ids.next())]
   for (const key of given) keys.add({ key, applicationId })
   return world
@@ -51,7 +54,7 @@ export interface KeyOptions {
   application?: string
 }
 
-export function addKey ({ keys, ids, accountId, applicationId }: World, { key, kind = 'access-key', application = applicationId }: KeyOptions): Credential {
+export function addKey ({ keys, ids, accountId, applications, applicationId }: World, { key, kind = 'access-key', application = applicationId }: KeyOptions): Credential {
   const minted = kind === 'session' ? `rt_${ids.next()}${ids.next()}` : mintAccessKey(accountId, ids.next(), kind === 'api-key' ? 1 : 2)
-  return keys.add({ key: key ?? minted, kind, applicationId: application === 'new' ? ids.next() : application })
+  return keys.add({ key: key ?? minted, kind, applicationId: application === 'new' ? applications.create({ name: `Application ${applications.size + 1}`, status: 'ACTIVE', groups: [] }).id : application })
 }
