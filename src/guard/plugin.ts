@@ -116,8 +116,10 @@ function refuseFollower (request: FastifyRequest): ProxyError {
 }
 
 function accept (request: FastifyRequest, target: RequestTarget, rules: Rules): void {
-  const { entry } = request
+  const { entry, raw } = request
   request.target = target
+  // Whoever reads the URL from here on sees what is forwarded: without a key, with one slash at its start.
+  if (raw.url !== target.forward) raw.url = target.forward
   entry.path = target.path
   entry.query = target.query
   if (target.notes.length === 0) return

@@ -19,7 +19,7 @@ export const refusals = {
   target_backslash: ['request_target_invalid', 'The path holds a backslash, which some servers read as a slash.'],
   target_encoded_slash: ['request_target_invalid', 'The path holds a percent-encoded slash or backslash, which could be read in two ways.'],
   target_escape: ['request_target_invalid', 'The path holds a percent escape that is malformed or not UTF-8.'],
-  target_control: ['request_target_invalid', 'The path holds a percent-encoded control character.'],
+  target_nul: ['request_target_invalid', 'The path holds a percent-encoded NUL, at which some servers cut it off.'],
   target_double_encoding: ['request_target_invalid', 'The path is percent-encoded twice, which could be read in two ways.'],
   target_dot_segment: ['request_target_invalid', 'The path holds a . or .. segment, plain or percent-encoded. Resolve it before sending.'],
   target_path_parameter: ['request_target_invalid', 'The path holds a semicolon, which some servers cut off together with what follows it.'],

@@ -53,7 +53,7 @@ function judgeEscapes (path: string): Refusal | undefined {
   if (!path.includes('%')) return undefined
   if (/%(?![0-9a-f]{2})/i.test(path)) return 'target_escape'
   if (/%(?:2f|5c)/i.test(path)) return 'target_encoded_slash'
-  if (/%(?:[01][0-9a-f]|7f)/i.test(path)) return 'target_control'
+  if (path.includes('%00')) return 'target_nul'
   return undefined
 }
 
@@ -68,9 +68,13 @@ function decode (path: string): string | undefined {
   }
 }
 
-/** `?` and `#` are encoded again, so that nobody can cut the canonical path where the path doesn't end. */
+/**
+ * `?` and `#` are encoded again, so that nobody can cut the canonical path where the path doesn't end; so are control
+ * characters, since the `.` of a pattern doesn't match a line break.
+ */
 function canonicalize (decoded: string): string {
-  return decoded.replaceAll('?', '%3F').replaceAll('#', '%23')
+  // eslint-disable-next-line no-control-regex
+  return decoded.replace(/[\x00-\x1f\x7f?#]/g, character => encodeURIComponent(character))
 }
 
 function judgeReadings (decoded: string): Refusal | undefined {

@@ -39,9 +39,10 @@ t.test('a refused Host or Origin is recorded with what was asked for', async t =
 })
 
 t.test('the trail and the log name a credential in a URL, and do not hold it', async t => {
-  const { app, port, entries, log } = await startGuardedApp()
+  const { app, port, entries, reached, log } = await startGuardedApp()
   t.teardown(() => app.close())
   t.equal((await sendRaw(port, get(`/v3/devices?apiKey=${fullKey}&limit=2`))).status, 200)
+  t.equal(reached[0]?.url, '/v3/devices?limit=2', 'nobody behind the guard sees the key')
   t.match(bodyOf((await sendRaw(port, get(`/v3/${legacyKey}`))).text), { code: 400, type: 'access_key_in_url' })
   t.match(bodyOf((await sendRaw(port, get(`/v3/devices?token=${memberToken}`))).text), { code: 400, type: 'access_key_in_url', message: /member token/ })
   t.equal((await sendRaw(port, get('/v3/devices', `Authorization: Bearer ${fullKey}`))).status, 200)
