@@ -8,8 +8,6 @@ import type { SegmentFiles } from '../../src/trail/segment-writer.ts'
 import { answered, entryMaker } from '../support/trail-entries.ts'
 import { until } from '../support/trail-stores.ts'
 
-
-
 const makeEntry = entryMaker()
 
 /** A journal with a clock that the test moves, and file calls that the test may break. */

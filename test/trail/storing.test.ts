@@ -161,7 +161,7 @@ testOnBoth('text that databases refuse doesn\'t hold up the rest', async (t, pla
   const { journal } = openJournal(t, place)
   const { feed } = openFeeder(t, place)
   const texts = ['\u0000', 'half \ud800 pair', '\\u0000', 'C:\\ud800\\\u0000', '💡', '\'; drop table trail; --', '{"a":[1,null]}', '{NULL,"x"}']
-  for (const client_agent of texts) journal.close(answered(makeEntry({ client_agent })))
+  for (const text of texts) journal.close(answered(makeEntry({ client_agent: text })))
   await feed(journal)
   t.strictSame((await readRows(place)).map(row => row.client_agent), ['\ufffd', 'half \ufffd pair', '\\u0000', 'C:\\ud800\\\ufffd', ...texts.slice(4)])
 })

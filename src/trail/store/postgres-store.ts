@@ -13,6 +13,9 @@ export interface PostgresOptions {
   statementTimeoutMs?: number
 }
 
+/** Any number, the same in all instances. */
+const writersLock = 7_300_471_192
+
 const finished = outcomeFields.filter(name => !name.startsWith('async_'))
 const learned = outcomeFields.filter(name => name.startsWith('async_'))
 
@@ -45,6 +48,8 @@ export class PostgresStore implements Store {
   }
 
   async #write (trx: Transaction<Schema>, { journalId, rows, outcomes, amendments, position, nowMs }: Batch): Promise<void> {
+    // One instance after the other, so that rows become visible in the order of `seq`: whoever pages or tails misses none.
+    await sql`select pg_advisory_xact_lock(${writersLock})`.execute(trx)
     if (rows.length > 0) await this.#insert(trx, rows)
     if (outcomes.length > 0) await finish(trx, outcomes)
     if (amendments.length > 0) await amend(trx, amendments)

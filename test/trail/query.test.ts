@@ -1,0 +1,302 @@
+import fc from 'fast-check'
+import { test } from 'tap'
+import { isProxyError } from '../../src/errors.ts'
+import { parseDate } from '../../src/trail/query/dates.ts'
+import { fieldNames, fields, type Field } from '../../src/trail/query/fields.ts'
+import { parseListQuery, type Filter, type FilterValue } from '../../src/trail/query/parse.ts'
+import { TrailReader, type TrailItem } from '../../src/trail/query/reader.ts'
+import { decodeBin } from '../../src/trail/query/series.ts'
+import { buildBatch } from '../../src/trail/store/batch.ts'
+import { connectStore } from '../../src/trail/store/connect.ts'
+import { encodeFull } from '../../src/trail/lines.ts'
+import type { TrailRecord } from '../../src/trail/record.ts'
+import { answered, entryMaker } from '../support/trail-entries.ts'
+import { testOnBoth, type Place } from '../support/trail-stores.ts'
+
+const ms = (text: string) => Date.parse(text)
+
+const dates: Array<[text: string, from: string, to: string | number]> = [
+  ['2026', '2026-01-01T00:00:00Z', '2027-01-01T00:00:00Z'],
+  ['2026-12', '2026-12-01T00:00:00Z', '2027-01-01T00:00:00Z'],
+  ['2024-02-29', '2024-02-29T00:00:00Z', '2024-03-01T00:00:00Z'],
+  ['2026-01-02T03', '2026-01-02T03:00:00Z', '2026-01-02T04:00:00Z'],
+  ['2026-01-02T03:04', '2026-01-02T03:04:00Z', '2026-01-02T03:05:00Z'],
+  ['2026-01-02T03:04:05Z', '2026-01-02T03:04:05Z', 1],
+  ['2026-01-02T03:04:05.6789Z', '2026-01-02T03:04:05.678Z', 1],
+  ['2026-01-02T03:04:05+02:00', '2026-01-02T01:04:05Z', 1],
+  ['2026-01-02T23:04-0130', '2026-01-03T00:34:00Z', 60_000],
+  ['20161130T162512Z', '2016-11-30T16:25:12Z', 1]
+]
+
+for (const [text, from, to] of dates) {
+  test(`reads the date ${text}`, t => {
+    t.strictSame(parseDate(text), { from: ms(from), to: typeof to === 'number' ? ms(from) + to : ms(to) })
+    t.end()
+  })
+}
+
+test('refuses what is no date', t => {
+  for (const text of ['', 'yesterday', '26', '2026-13', '2026-02-30', '2025-02-29', '2026-01-02T24', '2026-01-02T03:60', '2026-01-02T03:04:05Zx', '1700000000000']) {
+    t.equal(parseDate(text), undefined, text)
+  }
+  t.end()
+})
+
+test('parses the API\'s conventions', t => {
+  t.strictSame(parseListQuery(''), { filters: [], text: '', limit: 50, after: null, order: 'ASC', includeTotal: false })
+  const id = 'a'.repeat(32)
+  t.match(parseListQuery(`limit=7&after=${id}&order=desc&include=total_count&q=%20devices%20`), { limit: 7, after: id, order: 'DESC', includeTotal: true, text: 'devices' })
+  t.equal(parseListQuery('limit=1').limit, 2, 'out of range is clamped')
+  t.equal(parseListQuery('limit=-5').limit, 2)
+  t.equal(parseListQuery('limit=100000').limit, 1000)
+  t.strictSame(parseListQuery('filter=').filters, [], 'the vendor\'s SDK sends it so')
+  const filters: Array<[string, Filter]> = [
+    ['status__eq=404', { field: 'status', op: 'in', values: [404] }],
+    ['status=404', { field: 'status', op: 'in', values: [404] }],
+    ['status__neq=200', { field: 'status', op: 'nin', values: [200] }],
+    ['status__in=404,500', { field: 'status', op: 'in', values: [404, 500] }],
+    ['member__nin=a,b', { field: 'member', op: 'nin', values: ['a', 'b'] }],
+    ['error_type__eq=', { field: 'error_type', op: 'in', values: [null] }],
+    ['duration_ms__gte=1.5', { field: 'duration_ms', op: 'gte', value: 1.5 }],
+    ['started_at__gte=2026-01', { field: 'started_at', op: 'gte', value: ms('2026-01-01T00:00:00Z') }],
+    ['started_at__lte=2026-01', { field: 'started_at', op: 'lte', value: ms('2026-02-01T00:00:00Z') - 1 }],
+    ['started_at__eq=2026', { field: 'started_at', op: 'within', spans: [{ from: ms('2026-01-01T00:00:00Z'), to: ms('2027-01-01T00:00:00Z') }] }],
+    ['started_at__gte=2026-01-02T03:04:05+02:00', { field: 'started_at', op: 'gte', value: ms('2026-01-02T01:04:05Z') }],
+    ['filter=path__eq%3D%252Fv3%252Fdevices', { field: 'path', op: 'in', values: ['/v3/devices'] }]
+  ]
+  for (const [text, filter] of filters) t.strictSame(parseListQuery(text).filters, [filter], text)
+  t.strictSame(parseListQuery('filter=status%3D404%26method__eq%3DGET').filters.length, 2)
+  t.end()
+})
+
+test('names every wrong parameter, and what it should be', t => {
+  const wrong: Array<[string, string, RegExp]> = [
+    ['limit=ten', 'limit', /2 to 1000/],
+    ['after=17', 'after', /32 hex/],
+    ['order=up', 'order', /ASC or DESC/],
+    ['include=everything', 'include', /total_count/],
+    ['staus__eq=1', 'staus__eq', /Did you mean status\?/],
+    ['status__like=4', 'status__like', /__gte/],
+    ['status__eq=many', 'status__eq', /whole number/],
+    ['duration_ms__gte=', 'duration_ms__gte', /Needs a value/],
+    ['outcome__eq=fine', 'outcome__eq', /answered/],
+    ['started_at__gte=soon', 'started_at__gte', /RFC 3339/],
+    ['filter=nonsense%3D1', 'filter', /No such parameter/],
+    [`member__in=${'a,'.repeat(100)}`, 'member__in', /100 values/],
+    ['__proto__=1', '__proto__', /No such parameter/],
+    ['constructor=1', 'constructor', /No such parameter/]
+  ]
+  for (const [text, name, message] of wrong) {
+    try {
+      parseListQuery(text)
+      t.fail(text)
+    } catch (error) {
+      t.ok(isProxyError(error) && error.type === 'validation_error', text)
+      t.match((error as { fields?: unknown }).fields, [{ name, message }])
+    }
+  }
+  t.throws(() => parseListQuery('limit=x&order=y'), { fields: [{ name: 'limit' }, { name: 'order' }] } as never)
+  t.end()
+})
+
+test('never throws anything but validation_error', t => {
+  fc.assert(fc.property(fc.oneof(fc.string(), fc.webQueryParameters()), text => {
+    try {
+      parseListQuery(text)
+    } catch (error) {
+      return isProxyError(error) && error.type === 'validation_error'
+    }
+    return true
+  }), { numRuns: 3000 })
+  t.end()
+})
+
+/** What a filter means, said once more and as plainly as possible. */
+function fulfils (record: TrailRecord, filter: Filter): boolean {
+  const value = filter.field === 'started_at' ? ms(record.started_at) : record[filter.field]
+  const isEmpty = value === null || value === ''
+  switch (filter.op) {
+    case 'in': return filter.values.some(wanted => wanted === null ? isEmpty : value === wanted)
+    case 'nin': return !filter.values.some(wanted => wanted === null ? isEmpty : value === wanted)
+    case 'gte': return value !== null && value >= filter.value
+    case 'lte': return value !== null && value <= filter.value
+    case 'within': return filter.spans.some(span => (value as number) >= span.from && (value as number) < span.to)
+    case 'outside': return filter.spans.every(span => (value as number) < span.from || (value as number) >= span.to)
+  }
+}
+
+async function fill (place: Place, records: TrailRecord[]): Promise<TrailReader> {
+  const store = connectStore(place.store).createStore()
+  await store.open()
+  // Several batches, so that there are several blocks.
+  for (let from = 0; from < records.length; from += 700) {
+    const { damaged: _, ...batch } = buildBatch('journal', records.slice(from, from + 700).map(encodeFull))
+    await store.apply({ ...batch, position: { segment: 1, bytes: from }, nowMs: Date.now() })
+  }
+  return new TrailReader(store.db, place.store.kind, () => baseMs + 3_600_000)
+}
+
+const baseMs = ms('2026-03-01T00:00:00Z')
+
+function makeRecords (count: number): TrailRecord[] {
+  let nowMs = baseMs
+  const make = entryMaker({ now: () => nowMs, monotonic: () => 0 })
+  return Array.from({ length: count }, (_, i) => {
+    nowMs += i % 500 === 499 ? -600_000 : 4000 // the clock is put back now and then
+    return answered(make({
+      member: ['mia', 'noa', 'lou'][i % 3] as string,
+      method: i % 50 === 0 ? 'DELETE' : 'GET',
+      path: `/v3/devices/${i % 40}`,
+      notes: i % 11 === 0 ? 'key_removed' : ''
+    }), {
+      status: i % 17 === 0 ? 404 : i % 301 === 0 ? 500 : i % 29 === 0 ? null : 200,
+      error_type: i % 17 === 0 ? 'not_found' : null,
+      error_message: i % 17 === 0 ? `No 100%_Device ${i}` : null,
+      outcome: i % 29 === 0 ? 'client_aborted' : 'answered',
+      duration_ms: i % 7 + i / 1000,
+      upstream_request_id: i % 5 === 0 ? null : `01${String(i).padStart(30, '0')}`,
+      parent_id: i % 100 === 1 ? 'f'.repeat(32) : '',
+      async_id: i % 200 === 0 ? `async-${i}` : null
+    })
+  })
+}
+
+const ids = (items: TrailItem[]) => items.map(item => item.id)
+
+testOnBoth('finds what fulfils the filters, in order, page by page: the same as looking at each', async (t, place) => {
+  const records = makeRecords(2000)
+  const reader = await fill(place, records)
+  t.teardown(() => reader.close())
+  const byId = new Map(records.map(record => [record.id, record]))
+  t.strictSame((await reader.list({ ...parseListQuery('limit=2'), order: 'ASC' })).data.map(({ object, ...item }) => item), records.slice(0, 2).map(record => JSON.parse(JSON.stringify(record, [...fieldNames])) as TrailRecord))
+
+  const sample = (field: Field) => fc.nat(records.length - 1).map(index => records[index]?.[field] as FilterValue)
+  const filter: fc.Arbitrary<Filter> = fc.constantFrom(...fieldNames.filter(name => name !== 'started_at')).chain(field => fc.oneof(
+    fc.record({ field: fc.constant(field), op: fc.constantFrom('in' as const, 'nin' as const), values: fc.array(sample(field), { minLength: 1, maxLength: 3 }).map(values => values.map(value => value === '' ? null : value)) }),
+    fc.record({ field: fc.constant(field), op: fc.constantFrom('gte' as const, 'lte' as const), value: sample(field).map(value => value ?? (fields[field].type === 'text' ? 'm' : 300)) })
+  ))
+  const time = fc.integer({ min: -60, max: 2100 }).map(step => baseMs + step * 4000)
+  const timeFilter: fc.Arbitrary<Filter> = fc.oneof(
+    fc.record({ field: fc.constant('started_at' as const), op: fc.constantFrom('gte' as const, 'lte' as const), value: time }),
+    fc.record({ field: fc.constant('started_at' as const), op: fc.constantFrom('within' as const, 'outside' as const), spans: fc.array(time.map(from => ({ from, to: from + 600_000 })), { minLength: 1, maxLength: 2 }) })
+  )
+  await fc.assert(fc.asyncProperty(
+    fc.array(fc.oneof({ weight: 3, arbitrary: filter }, timeFilter), { maxLength: 3 }),
+    fc.constantFrom('', '', '404', 'DEVICES/1', '100%_d', '\\'),
+    fc.constantFrom('ASC' as const, 'DESC' as const),
+    fc.integer({ min: 2, max: 400 }),
+    async (filters, text, order, limit) => {
+      const needle = text.toLowerCase()
+      const expected = records.filter(record => filters.every(filter => fulfils(record, filter)))
+        .filter(record => needle === '' || record.path.toLowerCase().includes(needle) || (record.error_message ?? '').toLowerCase().includes(needle))
+      if (order === 'DESC') expected.reverse()
+      const found: string[] = []
+      let after: string | null = null
+      for (let page = 0; page < 3; page++) {
+        const list = await reader.list({ filters, text, order, limit, after, includeTotal: page === 0 })
+        if (page === 0 && list.total_count !== expected.length) throw new Error(`total_count ${list.total_count}, expected ${expected.length}`)
+        found.push(...ids(list.data))
+        if (list.has_more !== (found.length < expected.length)) throw new Error('has_more is wrong')
+        if (!list.has_more) break
+        after = found.at(-1) as string
+      }
+      const wanted = expected.slice(0, 3 * limit).map(record => record.id)
+      if (found.join() !== wanted.join()) throw new Error(`found ${found.length}, expected ${wanted.length}; first difference at ${found.findIndex((id, index) => id !== wanted[index])}`)
+    }
+  ), { numRuns: 150 })
+  t.equal(byId.size, 2000)
+})
+
+testOnBoth('finds a record by our id and by the API\'s request id, and what belongs to it', async (t, place) => {
+  const records = makeRecords(300)
+  const [parent, child, retry] = records.slice(0, 3) as [TrailRecord, TrailRecord, TrailRecord]
+  Object.assign(child, { parent_id: parent.id })
+  Object.assign(retry, { path: child.path, method: child.method, member: child.member, started_at: new Date(ms(child.started_at) + 59_000).toISOString() })
+  const reader = await fill(place, records)
+  t.teardown(() => reader.close())
+  t.strictSame(ids(await reader.find(child.id)), [child.id])
+  t.strictSame(ids(await reader.find(child.upstream_request_id as string)), [child.id])
+  t.strictSame(await reader.find('0'.repeat(32)), [])
+  const [item] = await reader.find(child.id) as [TrailItem]
+  const related = await reader.findRelated(item)
+  t.strictSame(ids(related.retries), [retry.id])
+  t.equal(related.parent?.id, parent.id)
+  const [parentItem] = await reader.find(parent.id) as [TrailItem]
+  t.strictSame(ids((await reader.findRelated(parentItem)).children), [child.id])
+})
+
+testOnBoth('an unknown `after` is the client\'s mistake', async (t, place) => {
+  const reader = await fill(place, makeRecords(3))
+  t.teardown(() => reader.close())
+  await t.rejects(reader.list(parseListQuery(`after=${'0'.repeat(32)}`)), { type: 'validation_error', fields: [{ name: 'after' }] } as never)
+})
+
+testOnBoth('adds up counts, errors and percentiles over time', async (t, place) => {
+  const records = makeRecords(2000)
+  const reader = await fill(place, records)
+  t.teardown(() => reader.close())
+  const { filters } = parseListQuery('started_at__gte=2026-03-01T00:30Z&started_at__lte=2026-03-01T01:00Z&member__neq=lou')
+  const series = await reader.series({ filters, text: '', buckets: 10 })
+  const expected = records.filter(record => filters.every(filter => fulfils(record, filter)))
+  t.ok(expected.length > 50)
+  t.equal(series.interval_ms, 300_000)
+  t.equal(series.from, '2026-03-01T00:30:00.000Z')
+  t.equal(series.total.count, expected.length)
+  t.equal(series.buckets.reduce((sum, bucket) => sum + bucket.count, 0), expected.length)
+  for (const bucket of series.buckets) {
+    const inside = expected.filter(record => ms(record.started_at) >= ms(bucket.at) && ms(record.started_at) < ms(bucket.at) + 300_000)
+    t.equal(bucket.count, inside.length)
+    t.equal(bucket.errors, inside.filter(record => (record.status ?? 0) >= 400).length)
+    t.equal(bucket.status['2xx'], inside.filter(record => record.status === 200).length)
+    t.equal(bucket.status.none, inside.filter(record => record.status === null).length)
+    const durations = inside.map(record => record.duration_ms as number).sort((a, b) => a - b)
+    for (const [share, value] of [[0.5, bucket.p50_ms], [0.95, bucket.p95_ms], [0.99, bucket.p99_ms]] as const) {
+      const exact = durations[Math.ceil(durations.length * share) - 1]
+      t.ok(exact === undefined ? value === null : Math.abs((value as number) - exact) <= exact * 0.1, `${value} is near ${exact}`)
+    }
+    t.equal(bucket.max_ms, durations.at(-1) ?? null)
+  }
+  const empty = await reader.series({ ...parseListQuery('started_at__gte=2031'), buckets: 10 })
+  t.equal(empty.total.count, 0)
+})
+
+test('a duration\'s group stands for it within ten per cent', t => {
+  const groups: Array<[number, number]> = [[0, 0], [50, 0.5], [199, 9.9], [210, 10], [299, 99], [312, 120], [450, 5000], [599, 99_000], [699, 990_000]]
+  for (const [bin, duration] of groups) t.equal(decodeBin(bin), duration)
+  t.end()
+})
+
+testOnBoth('a tail shows new records and late outcomes once, and says what it passed over', async (t, place) => {
+  const store = connectStore(place.store).createStore()
+  await store.open()
+  const reader = new TrailReader(store.db, place.store.kind)
+  t.teardown(() => reader.close())
+  const make = entryMaker()
+  let segment = 0
+  const add = async (...records: TrailRecord[]) => {
+    const { damaged: _, ...batch } = buildBatch('journal', records.map(encodeFull))
+    await store.apply({ ...batch, position: { segment: ++segment, bytes: 0 }, nowMs: Date.now() })
+  }
+  const all = { filters: [], text: '' }
+  const old = answered(make())
+  await add(old)
+  let cursor = await reader.beginTail(null)
+  t.strictSame((await reader.readChanges(all, cursor)).items, [])
+  const [open, done] = [make(), answered(make({ member: 'noa' }))]
+  await add(open, done)
+  const first = await reader.readChanges(all, cursor)
+  t.strictSame(ids(first.items), [open.id, done.id])
+  t.strictSame((await reader.readChanges(all, first.cursor)).items, [])
+  await add(answered(open))
+  const second = await reader.readChanges(all, first.cursor)
+  t.strictSame(second.items.map(item => [item.id, item.outcome]), [[open.id, 'answered']])
+  t.strictSame((await reader.readChanges(all, second.cursor)).items, [])
+  t.strictSame(ids((await reader.readChanges(parseListQuery('member__eq=noa'), cursor)).items), [done.id])
+  t.strictSame(ids((await reader.readChanges(all, await reader.beginTail(open.id))).items), [done.id])
+  cursor = second.cursor
+  const many = Array.from({ length: 700 }, () => answered(make()))
+  await add(...many)
+  const third = await reader.readChanges(all, cursor)
+  t.equal(third.skipped, 200)
+  t.strictSame(ids(third.items), many.slice(200).map(record => record.id))
+})
