@@ -1,4 +1,5 @@
 import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import type { Logger } from 'pino'
 import accessKey from './access-key/plugin.ts'
 import { Redactor } from './access-key/redact.ts'
 import { handleErrors } from './answers.ts'
@@ -34,16 +35,27 @@ export interface Proxy {
 }
 
 /** The composition root: one Fastify instance, the rooms plugged in in the order a request meets them. */
-export async function buildProxy ({ settings, environment, stdout, program }: ProxyOptions): Promise<Proxy> {
+export async function buildProxy (options: ProxyOptions): Promise<Proxy> {
+  const { settings, stdout } = options
   const redactor = new Redactor()
-  const { redact } = redactor
   const isTerminal = stdout.isTTY === true
-  const logger = await createLogger({ level: settings.logLevel, pretty: settings.logPretty ?? isTerminal, color: isTerminal, stream: stdout as never, redact })
+  const logger = await createLogger({ level: settings.logLevel, pretty: settings.logPretty ?? isTerminal, color: isTerminal, stream: stdout as never, redact: redactor.redact })
   const app = Fastify({ ...describeServer(settings), loggerInstance: logger as FastifyBaseLogger })
+  try {
+    await furnish(app, options, redactor)
+  } catch (error) {
+    await app.close()
+    throw error
+  }
+  return { app, settings, reload: () => reload(app), stopRequested: interrupted => waitForStop(app, interrupted) }
+}
+
+async function furnish (app: FastifyInstance, { settings, environment, program }: ProxyOptions, redactor: Redactor): Promise<void> {
+  const { redact } = redactor
   handleErrors(app)
   await app.register(health, { settings, program, redact })
   await app.register(trail, { settings, redact })
-  app.trail.onClosed(entry => logRequest(logger, entry))
+  app.trail.onClosed(entry => logRequest(app.log as Logger, entry))
   await app.register(drain)
   await app.register(accessKey, { settings, environment, redactor })
   await app.register(guard, { settings })
@@ -51,7 +63,6 @@ export async function buildProxy ({ settings, environment, stdout, program }: Pr
   await app.register(upstream, { settings, forwarding: makeForwarding(settings, app) })
   app.all('/_proxy/*', () => { throw proxyError('not_found') })
   await app.register(mountProxy)
-  return { app, settings, reload: () => reload(app), stopRequested: interrupted => waitForStop(app, interrupted) }
 }
 
 export async function listen ({ app, settings }: Proxy): Promise<{ url: string }> {

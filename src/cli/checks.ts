@@ -10,7 +10,7 @@ import { regions } from '../config/regions.ts'
 import type { Settings } from '../config/table.ts'
 import { classifyFailure } from '../upstream/failures.ts'
 import { verifiedTls } from '../upstream/tls-options.ts'
-import { loadTeamFile } from '../team/team-file.ts'
+import { parseTeam } from '../team/team-file.ts'
 import type { CheckResult } from './check.ts'
 
 type Report = (result: CheckResult) => void
@@ -153,8 +153,8 @@ async function checkListener ({ listen }: Settings, report: Report): Promise<voi
 function checkTeam ({ teamFile }: Settings, report: Report): void {
   if (teamFile === undefined) return report({ name: 'team', state: 'skipped', found: 'no team file: everyone on this machine is the member local' })
   try {
-    const { members } = loadTeamFile(readFileSync(teamFile, 'utf8'))
-    report({ name: 'team', state: 'ok', found: `${members.length} members` })
+    const { members } = parseTeam(teamFile, readFileSync(teamFile, 'utf8'))
+    report({ name: 'team', state: 'ok', found: `${Object.keys(members).length} members` })
   } catch (error) {
     report({ name: 'team', state: 'failed', found: (error as Error).message, fix: 'correct the file; config/team.schema.json describes it' })
   }

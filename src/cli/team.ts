@@ -127,7 +127,7 @@ async function test (invocation: Invocation, args: string[]): Promise<number> {
 
 async function findPolicy (invocation: Invocation, name: string) {
   const settings = invocation.settings()
-  if (settings.teamFile === undefined && name === 'local') return createLocal(settings.localAllow).policy
+  if (settings.teamFile === undefined && name === 'local') return createLocal(settings.localDeny).policy
   const path = findTeamFile(invocation, settings)
   const text = await readTeamFile(path)
   findMember(parseTeam(path, text), name)

@@ -53,7 +53,7 @@ export const table = {
   allowedOrigins: row('PROXY_ALLOWED_ORIGINS', kinds.webOrigins, { group: 'Browsers', default: '', doc: 'Exact origins whose pages may use the proxy, e.g. `http://localhost:5173`.' }),
 
   teamFile: row('PROXY_TEAM_FILE', kinds.path, { group: 'Team', doc: 'Members, their token digests, policies and limits. Without it everyone on this machine is the member `local`.' }),
-  localAllow: row('PROXY_LOCAL_ALLOW', kinds.list, { group: 'Team', default: '', doc: 'Without a team: rules that name what the presets `no-remote-shell` and `no-key-management` deny by default and `local` may do all the same, e.g. `GET /v3/devices/*/console, POST /v3/api-keys`.' }),
+  localDeny: row('PROXY_LOCAL_DENY', kinds.list, { group: 'Team', default: '', doc: 'Without a team: presets and rules for what `local` may not do, e.g. `no-remote-shell,no-key-management` or `DELETE /v3/devices/**`. Nothing by default.' }),
 
   trail: row('PROXY_TRAIL', kinds.trailStore, { group: 'Trail', default: 'sqlite:data/trail.db', sensitive: true, doc: 'Where the trail is kept to be searched: `sqlite:path` or `postgres://user:password@host/database`.' }),
   trailJournal: row('PROXY_TRAIL_JOURNAL', kinds.path, { group: 'Trail', doc: 'Folder of the journal. Default: beside the SQLite file, else `data/trail.journal`.' }),

@@ -1,25 +1,31 @@
 import { SettingsError } from '../config/load.ts'
+import { createCredential, type Credential } from './credential.ts'
 import { parseRule } from './pattern.ts'
 import { compilePolicy } from './policy.ts'
-import { createCredential, type Credential } from './credential.ts'
+import { defaultPresets, presetNames, presetRules, type PresetName } from './presets.ts'
 
 /**
- * Everyone, when there is no team: whatever runs on this machine. May do everything but what the default presets deny, because a
- * page or a script that nobody looked at is `local` too and could otherwise make itself a key to take along.
+ * Everyone, when there is no team: whoever may use this machine as this user could read the key itself, so nothing is
+ * denied that wasn't asked for. Pages in a browser are the guard's business.
  *
- * @param allow `PROXY_LOCAL_ALLOW`: rules that lift them
+ * @param deny `PROXY_LOCAL_DENY`: presets and rules
  * @throws SettingsError
  */
-export function createLocal (allow: readonly string[]): Credential {
-  const mistakes = allow.flatMap(rule => {
-    try {
-      parseRule(rule)
-      return []
-    } catch (error) {
-      return [`PROXY_LOCAL_ALLOW: ${JSON.stringify(rule)} ${(error as Error).message}`]
-    }
-  })
+export function createLocal (deny: readonly string[]): Credential {
+  const presets = presetNames.filter(name => deny.includes(name))
+  const rules = deny.filter(item => !presetNames.includes(item as PresetName))
+  const mistakes = rules.flatMap(describeMistake)
   if (mistakes.length > 0) throw new SettingsError(mistakes)
-  const policy = compilePolicy({ role: 'admin', mode: 'enforce', presets: [], allow: ['/**', ...allow], deny: [], devices: [] })
+  const lifted = presetRules(defaultPresets.filter(name => !presets.includes(name))).map(rule => rule.text)
+  const policy = compilePolicy({ role: 'admin', mode: 'enforce', presets, allow: ['/**', ...lifted], deny: rules, devices: [] })
   return createCredential({ name: 'local', role: 'admin' }, { policy, digest: '', expiresMs: Infinity, session: '' })
+}
+
+function describeMistake (rule: string): string[] {
+  try {
+    parseRule(rule)
+    return []
+  } catch (error) {
+    return [`PROXY_LOCAL_DENY: ${JSON.stringify(rule)} is no preset (${presetNames.join(', ')}) and ${(error as Error).message}`]
+  }
 }

@@ -43,7 +43,7 @@ const clock: Clock = {
 
 async function plugTeam (app: FastifyInstance, { settings, stateFolder = findStateFolder(settings) }: TeamOptions): Promise<void> {
   app.decorateRequest('member', null as unknown as Member)
-  if (settings.teamFile === undefined) return plugLocal(app, createLocal(settings.localAllow))
+  if (settings.teamFile === undefined) return plugLocal(app, createLocal(settings.localDeny))
   const limits = new LocalLimits(clock)
   const sessions = await SessionFile.open(join(stateFolder, 'console-sessions.json'))
   let cutOff = (): void => {}

@@ -12,8 +12,8 @@ export function memberForbidden (member: Member, { rule }: Decision): ProxyError
 }
 
 function describeWayOut ({ name }: Member, rule: string): string {
+  if (name === 'local') return 'PROXY_LOCAL_DENY says so.'
   if (!defaultPresets.some(preset => preset === rule)) return `izuma-proxy team test ${name} METHOD PATH explains it.`
-  if (name === 'local') return 'This preset holds for everybody; a rule in PROXY_LOCAL_ALLOW that names the path lifts it, e.g. "GET /v3/devices/*/console" or "POST /v3/api-keys".'
   return 'This preset holds for everybody; a rule in the member\'s "allow" that names the path lifts it, e.g. "GET /v3/devices/*/console" or "POST /v3/api-keys".'
 }
 
