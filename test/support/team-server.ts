@@ -1,15 +1,15 @@
 import Fastify, { LogController, type FastifyInstance, type FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Test } from 'tap'
 import { loadSettings } from '../../src/config/load.ts'
 import type { HealthReport } from '../../src/decorations.ts'
 import { catalogue, errorBody, isProxyError } from '../../src/errors.ts'
 import team from '../../src/team/plugin.ts'
+import { createToken, digestToken } from '../../src/team/token.ts'
 import type { OpenEntry } from '../../src/trail/record.ts'
-
-interface Test { teardown (work: () => unknown): void }
 
 export interface TeamServer {
   app: FastifyInstance
@@ -21,6 +21,7 @@ export interface TeamServer {
   /** Parsed log lines. */
   log: Array<Record<string, unknown>>
   health (): HealthReport | undefined
+  writeTeam (team: unknown): void
 }
 
 export interface TeamServerOptions {
@@ -45,7 +46,7 @@ export async function startTeamServer (t: Test, options: TeamServerOptions = {})
   if (options.team !== undefined) flags['--team-file'] = teamFile
   const settings = loadSettings({ flags: {}, environment: toEnvironment(flags), dotenv: {} })
   const log: TeamServer['log'] = []
-  const app = Fastify({ logger: { level: 'info', stream: { write: line => { log.push(JSON.parse(line) as Record<string, unknown>) } } }, logController: new LogController({ disableRequestLogging: true }), ...(options.https && { https: options.https }) }) as unknown as FastifyInstance
+  const app = Fastify({ logger: { level: 'info', stream: { write: line => { log.push(JSON.parse(line) as Record<string, unknown>) } } }, forceCloseConnections: true, logController: new LogController({ disableRequestLogging: true }), ...(options.https && { https: options.https }) }) as unknown as FastifyInstance
   const entries: OpenEntry[] = []
   const reports = new Map<string, () => HealthReport>()
   app.register(stubRooms(entries, reports))
@@ -65,7 +66,26 @@ export async function startTeamServer (t: Test, options: TeamServerOptions = {})
     rmSync(folder, { recursive: true, force: true })
   })
   const url = await app.listen({ port: 0, host: '127.0.0.1' })
-  return { app, url, folder, teamFile, entries, log, health: () => reports.get('team')?.() }
+  return {
+    app,
+    url,
+    folder,
+    teamFile,
+    entries,
+    log,
+    health: () => reports.get('team')?.(),
+    // By rename, as every careful editor does it.
+    writeTeam (team) {
+      writeFileSync(teamFile + '.new', typeof team === 'string' ? team : JSON.stringify(team))
+      renameSync(teamFile + '.new', teamFile)
+    }
+  }
+}
+
+/** A token and what the team file holds of it. */
+export function makeToken (more: Record<string, unknown> = {}): { token: string, entry: Record<string, unknown>, headers: { authorization: string } } {
+  const token = createToken()
+  return { token, entry: { sha256: digestToken(token), ...more }, headers: { authorization: `Bearer ${token}` } }
 }
 
 function toEnvironment (flags: Record<string, string>): Record<string, string> {
@@ -103,13 +123,4 @@ function stubRooms (entries: OpenEntry[], reports: Map<string, () => HealthRepor
     await app.register(trail)
     await app.register(guard)
   })
-}
-
-/** Polls until it is so; throws after the deadline. */
-export async function waitFor (isSo: () => boolean | Promise<boolean>, deadlineMs = 5000): Promise<void> {
-  const until = performance.now() + deadlineMs
-  while (!await isSo()) {
-    if (performance.now() > until) throw new Error(`not so within ${deadlineMs} ms`)
-    await new Promise(resolve => setTimeout(resolve, 10))
-  }
 }
