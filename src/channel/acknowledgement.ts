@@ -14,7 +14,7 @@ export class Acknowledgement {
   constructor (position: number, nowMs: number) {
     this.#sent = position
     this.#confirmed = position
-    this.#lastAt = nowMs
+    this.#lastAt = nowMs - everyMs
   }
 
   sent (position: number): void { this.#sent = position }

@@ -34,7 +34,7 @@ export function serveDeviceRequests (app: FastifyInstance, room: ChannelRoom, hy
     const waitSeconds = readWaitSeconds(request.headers.prefer as string | undefined)
     if (query.ambiguous) throw proxyError('validation_error', { fields: [{ name: 'async-id', message: 'It stands in the query more than once.' }] })
     // Without a usable id the API says what is wrong; nothing will come over the channel.
-    if (query.asyncId === undefined ? waitSeconds === undefined : !isAsyncId(query.asyncId)) return void app.forward(request, reply)
+    if (query.asyncId === undefined ? waitSeconds === undefined : !isAsyncId(query.asyncId)) return app.forward(request, reply)
     if (!room.ids.hasRoom(request.member.name)) throw proxyError('concurrency_limited', { message: 'Too many device requests of this member wait for an answer.', retryAfter: 60 })
     const upstreamId = makeUpstreamId()
     entry.async_id = upstreamId
@@ -86,7 +86,7 @@ export function serveDeviceRequests (app: FastifyInstance, room: ChannelRoom, hy
 
   /** `/v2/endpoints/{device}/` with nothing behind it is no resource. */
   function forwardOrObserve (request: FastifyRequest, reply: FastifyReply): void | Promise<FastifyReply> {
-    if (readResource(request.target.canonicalPath).path === '') return void app.forward(request, reply)
+    if (readResource(request.target.canonicalPath).path === '') return app.forward(request, reply)
     return forwardResourceRequest(request, reply)
   }
 }

@@ -4,7 +4,7 @@ export interface Listener {
   readonly memberName: string
   /** Sends what may be sent now. True if it stopped only to let others have their turn. */
   deliver (): boolean
-  /** Called every second: pings, stalls. */
+  /** Called a few times a second: pings, stalls. */
   tick (nowMs: number): void
   /** Bytes kept for this listener alone. */
   readonly ownBytes: number

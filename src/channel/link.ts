@@ -137,8 +137,8 @@ export class UpstreamLink {
 
   #carryOut (effect: LinkEffect): void {
     switch (effect.do) {
-      case 'register': void this.#register(); break
-      case 'dial': void this.#dial(); break
+      case 'register': this.#register(); break
+      case 'dial': this.#dial(); break
       case 'close': this.#socket?.close(1000); break
       case 'wait': this.#wait(effect.ms * this.#options.limits.timeScale); break
       case 'report': this.#options.report(effect.what)
@@ -154,13 +154,11 @@ export class UpstreamLink {
     }, ms)
   }
 
-  async #register (): Promise<void> {
-    try {
-      this.#handle(await this.#putChannel())
-    } catch (error) {
+  #register (): void {
+    this.#putChannel().then(event => this.#handle(event), (error: unknown) => {
       this.#options.log.warn({ err: error }, 'the notification channel could not be registered')
       this.#handle({ type: 'failed' })
-    }
+    })
   }
 
   async #putChannel (): Promise<LinkEvent> {
@@ -187,17 +185,23 @@ export class UpstreamLink {
     return typeof mechanism === 'string' && mechanism !== 'WEB_SOCKET' ? mechanism : undefined
   }
 
-  async #dial (): Promise<void> {
-    let entry: OpenEntry | undefined
+  #dial (): void {
+    this.#options.calls.begin('GET', connectPath).then(entry => this.#dialRecorded(entry), (error: unknown) => this.#failDial(error))
+  }
+
+  #dialRecorded (entry: OpenEntry): void {
     try {
-      entry = await this.#options.calls.begin('GET', connectPath)
-      if (this.#stopped) throw new Error('stopped')
+      if (this.#stopped) throw new Error('the proxy is stopping')
       this.#attach(this.#openSocket(), entry)
     } catch (error) {
-      if (entry) this.#options.closeEntry(entry, { outcome: 'failed' })
-      this.#options.log.warn({ err: error }, 'the notification channel could not be dialled')
-      this.#handle({ type: 'failed' })
+      this.#options.closeEntry(entry, { outcome: 'failed' })
+      this.#failDial(error)
     }
+  }
+
+  #failDial (error: unknown): void {
+    this.#options.log.warn({ err: error }, 'the notification channel could not be dialled')
+    this.#handle({ type: 'failed' })
   }
 
   #openSocket (): WebSocket {

@@ -117,7 +117,7 @@ export function serveListeners (app: FastifyInstance, room: ChannelRoom, pingMs:
     let answered: Batch | undefined
     const poll = new LongPoll(member.name, room.reader(member, from), limits.pollWaitMs, batch => {
       answered = batch
-      void answerPoll(request, reply, batch)
+      answerPoll(request, reply, batch)
     })
     const leave = room.listen(poll, member, channel)
     // What was not handed over whole comes again with the next poll.
@@ -145,11 +145,11 @@ export function serveListeners (app: FastifyInstance, room: ChannelRoom, pingMs:
   app.get('/_proxy/notifications', { exposeHeadRoute: false }, openEventStream)
 }
 
-function answerPoll (request: FastifyRequest, reply: FastifyReply, { text, gap }: Batch): FastifyReply | undefined {
-  if (reply.raw.destroyed) return undefined
+function answerPoll (request: FastifyRequest, reply: FastifyReply, { text, gap }: Batch): void {
+  if (reply.raw.destroyed) return
   if (gap !== null) reply.header('X-Proxy-Gap', gap)
-  if (text === null) return answerOwn(request, reply, 204)
-  return reply.code(200).headers({ 'Content-Type': 'application/json', 'Cache-Control': 'no-store', 'X-Request-ID': request.entry.id }).send(text)
+  if (text === null) answerOwn(request, reply, 204)
+  else reply.code(200).headers({ 'Content-Type': 'application/json', 'Cache-Control': 'no-store', 'X-Request-ID': request.entry.id }).send(text)
 }
 
 /** Where an event stream begins: behind the event the client had last, else with the next one. */

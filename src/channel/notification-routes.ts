@@ -46,7 +46,7 @@ export function serveNotificationPaths (app: FastifyInstance, room: ChannelRoom)
 
   /** There is no callback while the channel is the proxy's; a foreign one is shown by the API itself. */
   function getCallback (request: FastifyRequest, reply: FastifyReply) {
-    if (room.link.takenBy === 'CALLBACK') return void app.forward(request, reply)
+    if (room.link.takenBy === 'CALLBACK') return app.forward(request, reply)
     throw proxyError('not_found', { message: 'The callback URL does not exist.' })
   }
 

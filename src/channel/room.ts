@@ -37,7 +37,8 @@ export interface RoomParts {
   upgradeAnswered: (status: number) => void
 }
 
-const sweepMs = 1_000
+const sweepMs = 250
+const sweepsPerMinute = 240
 /** States in which a member can't be given a channel. */
 const hopeless: readonly LinkState[] = ['taken', 'refused']
 
@@ -221,7 +222,7 @@ export class ChannelRoom {
     this.early.expire(now)
     this.fanOut.tick(now)
     this.fanOut.limitOwnBytes(this.parts.limits.ownBytes)
-    if (++this.#sweeps % 60 === 0) {
+    if (++this.#sweeps % sweepsPerMinute === 0) {
       this.ids.expire(now)
       this.channels.expire(now)
       this.parts.log.expire()

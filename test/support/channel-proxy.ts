@@ -164,6 +164,8 @@ export class Listening {
   readonly socket: WebSocket
   readonly messages: Array<Record<string, unknown>> = []
   readonly texts: string[] = []
+  /** How many of the messages were here when the last ping came: for the proxy they have arrived. */
+  acknowledged = 0
   readonly opened: Promise<void>
   /** Close code and reason. */
   readonly closed: Promise<{ code: number, reason: string }>
@@ -175,6 +177,7 @@ export class Listening {
       this.texts.push(text)
       this.messages.push(JSON.parse(text) as Record<string, unknown>)
     })
+    this.socket.on('ping', () => { this.acknowledged = this.messages.length })
     this.opened = new Promise((resolve, reject) => this.socket.once('open', resolve).once('error', reject))
     this.opened.catch(() => {})
     this.closed = new Promise(resolve => this.socket.once('close', (code, reason) => resolve({ code, reason: String(reason) })))
@@ -190,7 +193,9 @@ export class Listening {
     return await waitFor(`${count} ${key}`, () => this.items(key), items => items.length >= count, timeoutMs)
   }
 
+  /** Leaves once the proxy knows that everything so far has arrived. */
   async close (): Promise<void> {
+    await waitFor('the acknowledgement', () => this.messages.length - this.acknowledged, left => left === 0)
     this.socket.close()
     await this.closed
   }
