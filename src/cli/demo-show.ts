@@ -64,13 +64,16 @@ function lastReceived (sandbox: Sandbox): { url: string, rawHeaders: string[] } 
   return sandbox.received.at(-1) ?? { url: '', rawHeaders: [] }
 }
 
+/** Command and comment on lines of their own: they are to be copied. */
 function nextSteps (url: string, id: string, trail: string): string[] {
-  return [
-    `curl '${url}/v3/devices?limit=2&include=total_count'         # any path of the API`,
-    `curl -N '${url}/_proxy/notifications'                        # the notification channel, in as many terminals as you like`,
-    `curl '${url}/_proxy/status'                                  # how it is`,
-    `open ${url}/_proxy/console/                                  # the same in a browser`,
-    `npx izuma-proxy trail list --trail sqlite:${trail}           # what happened`,
-    `npx izuma-proxy trail show ${id} --trail sqlite:${trail}     # one request, with a text for support`
-  ]
+  const steps = {
+    'any path of the API': `curl '${url}/v3/devices?limit=2&include=total_count'`,
+    'the notification channel, in as many terminals as you like': `curl -N '${url}/_proxy/notifications'`,
+    'every device, whatever the page size': `curl -s '${url}/_proxy/pages/v3/devices' | wc -l`,
+    'what happened': `npx izuma-proxy trail list --trail sqlite:${trail}`,
+    'one request, with a text for support': `npx izuma-proxy trail show ${id} --trail sqlite:${trail}`,
+    'how it is': `curl '${url}/_proxy/status'`,
+    'all of it in a browser': `${url}/_proxy/console/`
+  }
+  return Object.entries(steps).flatMap(([title, command]) => [`# ${title}`, command, ''])
 }
