@@ -4,9 +4,15 @@
  * `ak_` + 32 hex; reference tokens `rt_…`; JWT. Member tokens: `izp_…`. A prefix `pelion_` may stand before any.
  */
 
-const credential = '(?<![A-Za-z0-9])'
-const keys = new RegExp(`${credential}(?:ak_(?:[0-9][A-Za-z0-9+/=_-]{19,}|[0-9a-fA-F]{32,})|rt_[A-Za-z0-9+/=_-]{20,}|eyJ[A-Za-z0-9_-]{8,}\\.eyJ[A-Za-z0-9_-]{8,}\\.[A-Za-z0-9_-]{16,})`, 'g')
-const tokens = new RegExp(`${credential}izp_[A-Za-z0-9_-]{20,}`, 'g')
+// Short and loose forms count only where no word ends in them (`weak_1…`, `start_…`); the exact ones stand for themselves.
+const keys = new RegExp([
+  'ak_[0-9][A-Za-z0-9+/]{43}[0-9a-f]{32}[A-Za-z0-9+/=_-]*',
+  '(?<![A-Za-z0-9])ak_[0-9][A-Za-z0-9+/=_-]{19,}',
+  '(?<![A-Za-z0-9])ak_[0-9a-fA-F]{32,}',
+  '(?<![A-Za-z0-9])rt_[A-Za-z0-9+/=_-]{20,}',
+  '(?<![A-Za-z0-9])eyJ[A-Za-z0-9_-]{8,}\\.eyJ[A-Za-z0-9_-]{8,}\\.[A-Za-z0-9_-]{16,}'
+].join('|'), 'g')
+const tokens = /izp_[A-Za-z0-9_-]{20,}/g
 const publicPart = /^ak_[0-9][A-Za-z0-9+/]{43}[0-9a-f]{32}$/
 
 // Every text in which a key, a token or a key's name could stand matches this; the ordinary target doesn't. The
