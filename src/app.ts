@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import accessKey from './access-key/plugin.ts'
 import { Redactor } from './access-key/redact.ts'
 import { handleErrors } from './answers.ts'
+import channel from './channel/plugin.ts'
 import type { Settings } from './config/table.ts'
 import { proxyError } from './errors.ts'
 import { makeForwarding } from './forwarding.ts'
@@ -11,7 +12,9 @@ import { startListening, tlsServerOptions } from './listener.ts'
 import drain from './ops/drain-plugin.ts'
 import health from './ops/health-plugin.ts'
 import { createLogger } from './ops/log.ts'
+import metrics from './ops/metrics-plugin.ts'
 import { logRequest } from './ops/request-log.ts'
+import tracing from './ops/tracing-plugin.ts'
 import team from './team/plugin.ts'
 import trail from './trail/plugin.ts'
 import upstream, { mountProxy } from './upstream/plugin.ts'
@@ -56,11 +59,15 @@ async function furnish (app: FastifyInstance, { settings, environment, program }
   await app.register(health, { settings, program, redact })
   await app.register(trail, { settings, redact })
   app.trail.onClosed(entry => logRequest(app.log as Logger, entry))
+  await app.register(tracing, { settings, program, redact })
   await app.register(drain)
   await app.register(accessKey, { settings, environment, redactor })
   await app.register(guard, { settings })
   await app.register(team, { settings })
-  await app.register(upstream, { settings, forwarding: makeForwarding(settings, app) })
+  const forwarding = makeForwarding(settings, app)
+  await app.register(upstream, { settings, forwarding })
+  await app.register(metrics, { program })
+  await app.register(channel, { settings, hygiene: forwarding })
   app.all('/_proxy/*', () => { throw proxyError('not_found') })
   await app.register(mountProxy)
 }

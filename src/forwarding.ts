@@ -1,4 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { createScrubber, scrubHeaderValue } from './access-key/scrubber.ts'
+import { isSearchable } from './access-key/content.ts'
 import { writeError } from './answers.ts'
 import { regions } from './config/regions.ts'
 import type { Settings } from './config/table.ts'
@@ -6,20 +8,33 @@ import { createAnswerHeaders, forwardRequestHeaders, forwardResponseHeaders } fr
 import { createErrorReader } from './trail/error-body.ts'
 import type { Forwarding } from './upstream/forwarding.ts'
 
-/** What the other rooms do to a request and its answer on the way, put together for upstream. */
+/** What the other rooms do to a request and its answer on the way, put together for whoever sends: upstream, channel, pages. */
 export function makeForwarding (settings: Settings, app: FastifyInstance): Forwarding {
   const apiOrigin = settings.apiHost ?? regions[settings.region]
   const corsHeaders = createAnswerHeaders(settings)
   const scheme = settings.tlsCertFile === undefined ? 'http' : 'https'
-  const acceptEncoding = (value: string) => value
+  const acceptEncoding = settings.scrubCompressed === 'pass' ? (value: string) => value : () => 'identity'
   const ownHeaders = (request: FastifyRequest) => ['X-Proxy-Request-ID', request.entry.id, ...corsHeaders(request)]
   return {
-    requestHeaders: request => forwardRequestHeaders(request.raw.rawHeaders, { acceptEncoding, notes: request.target.notes }),
-    responseHeaders: (raw, request) => forwardResponseHeaders(raw, { apiOrigin, proxyOrigin: () => `${scheme}://${request.headers.host ?? 'localhost'}` }),
+    requestHeaders (request) {
+      const flat = forwardRequestHeaders(request.raw.rawHeaders, { acceptEncoding, notes: request.target.notes })
+      app.tracing?.send(request.entry, flat)
+      return flat
+    },
+    responseHeaders (raw, request) {
+      const flat = forwardResponseHeaders(raw, { apiOrigin, proxyOrigin: () => `${scheme}://${request.headers.host ?? 'localhost'}` })
+      return scrubValues(flat, app)
+    },
     ownHeaders,
-    bodyTransform: () => undefined,
+    bodyTransform: headers => isSearchable(headers) ? createScrubber(app.accessKey.known()) : undefined,
     errorReader: createErrorReader,
     answerError: (request, reply, error) => writeError(request, reply, error, ownHeaders(request)),
-    maskStream: () => undefined
+    maskStream: () => createScrubber(app.accessKey.known())
   }
+}
+
+function scrubValues (flat: string[], app: FastifyInstance): string[] {
+  const keys = app.accessKey.known()
+  for (let index = 1; index < flat.length; index += 2) flat[index] = scrubHeaderValue(flat[index] as string, keys)
+  return flat
 }
