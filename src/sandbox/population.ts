@@ -1,4 +1,5 @@
 import { matches } from './filters.ts'
+import type { Filter } from './filters.ts'
 import type { DeviceData, DeviceState } from './fleet.ts'
 import { Fleet, readValue } from './fleet.ts'
 import type { Identifiers } from './identifiers.ts'
@@ -100,19 +101,27 @@ export class Population {
   async list (query: ListQuery): Promise<Page<DeviceData>> {
     const step = query.order === 'DESC' ? -1 : 1
     const after = query.after === undefined ? -1 : this.ordinalOf(query.after)
+    const names = query.filters.map(({ field }) => field)
     const counting = query.totalCount && query.filters.length > 0
-    const data: DeviceData[] = []
+    const found: number[] = []
     let total = 0
     let looked = 0
     for (const ordinal of this.#ordinalsFor(query, counting ? -1 : after, step)) {
       if (++looked % scanSlice === 0) await new Promise(resolve => setImmediate(resolve))
-      const device = this.at(ordinal)
-      if (device === undefined || !matches(device, query.filters)) continue
+      if (!this.#fits(ordinal, query.filters, names)) continue
       total++
-      if (data.length <= query.limit && isPast(ordinal, after, step)) data.push(device)
-      if (!counting && data.length > query.limit) break
+      if (found.length <= query.limit && isPast(ordinal, after, step)) found.push(ordinal)
+      if (!counting && found.length > query.limit) break
     }
-    return makePage(query, data.slice(0, query.limit), data.length > query.limit, counting ? total : this.count)
+    const data = found.slice(0, query.limit).map(ordinal => this.at(ordinal) as DeviceData)
+    return makePage(query, data, found.length > query.limit, counting ? total : this.count)
+  }
+
+  /** A device that nobody has changed is judged by the fields in question alone, without making the rest. */
+  #fits (ordinal: number, filters: Filter[], names: string[]): boolean {
+    if (ordinal < 0 || this.#deleted.has(ordinal)) return false
+    const untouched = ordinal < this.fleet.size && (this.#changes.size === 0 || !this.#changes.has(this.fleet.idAt(ordinal)))
+    return matches(untouched ? this.fleet.fieldsAt(ordinal, names) : this.at(ordinal) as DeviceData, filters)
   }
 
   /** The places to look at, in the list's order; filters by id need no walk through the fleet. */

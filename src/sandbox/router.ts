@@ -20,11 +20,10 @@ interface Node {
   literals: Map<string, Node>
   parameter: Node | undefined
   rest: Node | undefined
-  name: string
   routes: Map<string, Route>
 }
 
-const makeNode = (name = ''): Node => ({ literals: new Map(), parameter: undefined, rest: undefined, name, routes: new Map() })
+const makeNode = (): Node => ({ literals: new Map(), parameter: undefined, rest: undefined, routes: new Map() })
 
 /** A tree of path segments; literal segments win over parameters, as in `/v3/accounts/me` and `/v3/accounts/{id}`. */
 export class Router {
@@ -39,41 +38,37 @@ export class Router {
 
   /** `path` is raw, without the query. Repeated slashes count as one: vendor samples build such paths, and the API takes them. */
   find (method: string, path: string): Match | 'no-path' | 'no-method' {
-    const params: Record<string, string> = {}
-    const node = walk(this.#root, splitPath(path), 0, params)
+    const values: string[] = []
+    const node = walk(this.#root, splitPath(path), 0, values)
     if (node === undefined) return 'no-path'
     const route = node.routes.get(method === 'HEAD' ? 'GET' : method)
-    return route === undefined ? 'no-method' : { route, params }
+    if (route === undefined) return 'no-method'
+    const names = [...route.path.matchAll(/\{([\w-]+)\*?\}/g)].map(([, name = '']) => name)
+    return { route, params: Object.fromEntries(names.map((name, index) => [name, values[index] ?? ''])) }
   }
 }
 
 function descend (node: Node, segment: string): Node {
-  const parameter = /^\{([\w-]+)(\*?)\}$/.exec(segment)
-  if (parameter === null) {
-    const child = node.literals.get(segment) ?? makeNode()
-    node.literals.set(segment, child)
-    return child
-  }
-  const [, name = '', star] = parameter
-  if (star === '*') return (node.rest ??= makeNode(name))
-  node.parameter ??= makeNode()
-  node.parameter.name = name
-  return node.parameter
+  if (segment.endsWith('*}')) return (node.rest ??= makeNode())
+  if (segment.startsWith('{')) return (node.parameter ??= makeNode())
+  const child = node.literals.get(segment) ?? makeNode()
+  node.literals.set(segment, child)
+  return child
 }
 
-function walk (node: Node, segments: string[], index: number, params: Record<string, string>): Node | undefined {
+/** Depth first, with a way back: `/a/me/users` is found although `/a/me` has no `users`. Values are those of the way that led there. */
+function walk (node: Node, segments: string[], index: number, values: string[]): Node | undefined {
   const segment = segments[index]
   if (segment === undefined) return node.routes.size > 0 ? node : undefined
   const literal = node.literals.get(segment)
-  const found = literal && walk(literal, segments, index + 1, params)
+  const found = literal && walk(literal, segments, index + 1, values)
   if (found !== undefined) return found
-  const deeper = node.parameter && walk(node.parameter, segments, index + 1, params)
-  if (deeper !== undefined) {
-    params[node.parameter?.name ?? ''] = decodeSegment(segment)
-    return deeper
-  }
-  if (node.rest === undefined) return undefined
-  params[node.rest.name] = segments.slice(index).map(decodeSegment).join('/')
+  const depth = values.length
+  values.push(decodeSegment(segment))
+  const deeper = node.parameter && walk(node.parameter, segments, index + 1, values)
+  if (deeper !== undefined) return deeper
+  values.length = depth
+  if (node.rest !== undefined) values.push(segments.slice(index).map(decodeSegment).join('/'))
   return node.rest
 }
 
