@@ -24,8 +24,11 @@ export interface Link {
   registered: boolean
   /** We have had this channel before, so one made anew means lost events. */
   known: boolean
-  /** A change of key that hasn't been acted upon yet: it came amid something else, or the new key couldn't be proven. */
-  keyChanged: boolean
+  /**
+   * A change of key that hasn't been acted upon yet: it came amid something else, or the new key couldn't be proven.
+   * `back`: while it was being proven, the key of the open socket came back.
+   */
+  keyChanged: boolean | 'back'
   failures: number
   evictions: number
   /** What took the channel: CALLBACK or LONG_POLLING. */
@@ -35,7 +38,8 @@ export interface Link {
 export type LinkEvent =
   | { type: 'wanted' }
   | { type: 'unwanted' }
-  | { type: 'key-changed' }
+  /** `isSockets`: it is the key that the open socket was opened with. */
+  | { type: 'key-changed', isSockets: boolean }
   | { type: 'registered', created: boolean }
   /** PUT was refused, or the upgrade. `mechanism` is what GET …/channel says after a 400. */
   | { type: 'refused', status: number, mechanism?: string | undefined, retryAfterMs?: number | undefined }
@@ -76,10 +80,10 @@ export function step (link: Link, event: LinkEvent, random: number): Step {
   switch (event.type) {
     case 'wanted': return onWanted({ ...link, wanted: true })
     case 'unwanted': return onUnwanted({ ...link, wanted: false })
-    case 'key-changed': return onKeyChanged(link)
+    case 'key-changed': return onKeyChanged(link, event.isSockets)
     case 'registered': return onRegistered(link, event.created)
     case 'refused': return onRefused(link, event, random)
-    case 'failed': return link.state === 'proving' ? proveLater(link, reconnectDelayMs(4, random)) : backOff(link, random)
+    case 'failed': return link.state === 'proving' ? onUnproven(link, reconnectDelayMs(4, random)) : backOff(link, random)
     case 'opened': return onOpened(link)
     case 'closed': return onClosed(link, event, random)
     case 'timer': return onTimer(link)
@@ -93,17 +97,18 @@ function onWanted (link: Link): Step {
 }
 
 function onUnwanted (link: Link): Step {
-  if (link.state === 'open' || link.state === 'proving') return [{ ...link, state: 'closing' }, { do: 'close' }]
+  if (link.state === 'open') return stayOpen(link)
   // What is under way finishes and finds `wanted` unset; a delay too, or leaving and coming back would cut it short.
   return [link]
 }
 
-function onKeyChanged (link: Link): Step {
+function onKeyChanged (link: Link, isSockets: boolean): Step {
   switch (link.state) {
-    case 'open': return [{ ...link, state: 'proving' }, { do: 'register' }]
+    case 'open': return isSockets ? [{ ...link, keyChanged: false }] : register({ ...link, keyChanged: false }, 'proving')
+    case 'proving': return [{ ...link, keyChanged: isSockets ? 'back' : true }]
     case 'idle': return [link]
     // Whatever the old key's attempt comes to, the new key starts afresh after it.
-    case 'proving': case 'closing': case 'registering': case 'connecting': return [{ ...link, keyChanged: true }]
+    case 'closing': case 'registering': case 'connecting': return [{ ...link, keyChanged: true }]
     default: return register({ ...link, failures: 0 })
   }
 }
@@ -112,6 +117,7 @@ function onRegistered (link: Link, created: boolean): Step {
   const recreated = created && link.known
   const next: Link = { ...link, registered: true, known: true, takenBy: null }
   const reports: LinkEffect[] = recreated ? [{ do: 'report', what: 'recreated' }] : []
+  if (link.keyChanged === 'back') return prepend(reports, stayOpen({ ...next, keyChanged: false }))
   if (link.keyChanged) return prepend(reports, register({ ...next, keyChanged: false }, link.state === 'proving' ? 'proving' : 'registering'))
   // The new key is good: change over. The old socket is closed first, so that there are never two; the API queues meanwhile.
   if (link.state === 'proving') return [{ ...next, state: 'closing' }, ...reports, { do: 'close' }]
@@ -121,8 +127,8 @@ function onRegistered (link: Link, created: boolean): Step {
 }
 
 function onRefused (link: Link, { status, mechanism, retryAfterMs }: Extract<LinkEvent, { type: 'refused' }>, random: number): Step {
+  if (link.state === 'proving') return prepend([{ do: 'report', what: 'key_refused' }], onUnproven(link, refusalDelayMs(random)))
   if (link.keyChanged) return afresh(link)
-  if (link.state === 'proving') return prepend([{ do: 'report', what: 'key_refused' }], proveLater(link, refusalDelayMs(random)))
   if (!link.wanted) return [{ ...link, state: 'idle' }]
   if (mechanism !== undefined) {
     return [{ ...link, state: 'taken', registered: false, takenBy: mechanism }, { do: 'report', what: 'taken' }, { do: 'wait', ms: refusalDelayMs(random) }]
@@ -148,7 +154,7 @@ function onClosed (link: Link, { code, openMs }: Extract<LinkEvent, { type: 'clo
     evictions: openMs >= undisturbedMs ? 0 : link.evictions
   }
   // The old key's socket ended while the new key is tried: its registration is under way and goes on from there.
-  if (link.state === 'proving') return [{ ...rested, state: 'registering' }]
+  if (link.state === 'proving') return [{ ...rested, state: 'registering', keyChanged: rested.keyChanged !== false }]
   if (!link.wanted) return [{ ...rested, state: 'idle' }]
   if (link.keyChanged) return afresh(rested)
   switch (code) {
@@ -171,9 +177,15 @@ function onTimer (link: Link): Step {
   return link.registered ? [{ ...link, state: 'connecting' }, { do: 'dial' }] : register(link)
 }
 
-/** The new key could not be proven: the old key's socket is open and stays so. */
-function proveLater (link: Link, ms: number): Step {
+/** The new key could not be proven: the old key's socket is open and stays so. Tried again later, or at once if it is another one by now. */
+function onUnproven (link: Link, ms: number): Step {
+  if (!link.wanted || link.keyChanged === 'back') return stayOpen({ ...link, keyChanged: false })
+  if (link.keyChanged) return register({ ...link, keyChanged: false }, 'proving')
   return [{ ...link, state: 'open', keyChanged: true }, { do: 'wait', ms }]
+}
+
+function stayOpen (link: Link): Step {
+  return link.wanted ? [{ ...link, state: 'open' }] : [{ ...link, state: 'closing' }, { do: 'close' }]
 }
 
 /** After a close of our own, or with a key that changed on the way. */

@@ -16,6 +16,8 @@ export interface LinkOptions {
   known: boolean
   receive: (data: Buffer, isBinary: boolean) => void
   report: (what: LinkReport) => void
+  /** Tells the present key from others. */
+  keyFingerprint: () => string | undefined
   /** Called after every change of state. */
   changed: (link: Link) => void
   /** With the status of an upgrade: 101, or what it was refused with. */
@@ -55,6 +57,7 @@ export class UpstreamLink {
   #waiting = new Set<() => void>()
   #stopped = false
   #lookedAt = 0
+  #dialledWith: string | undefined
   connectedAt: number | null = null
   retryAt: number | null = null
   lastClose: { code: number, at: number } | null = null
@@ -85,7 +88,7 @@ export class UpstreamLink {
   }
 
   keyChanged (): void {
-    if (!this.#stopped) this.#handle({ type: 'key-changed' })
+    if (!this.#stopped) this.#handle({ type: 'key-changed', isSockets: this.#options.keyFingerprint() === this.#dialledWith })
   }
 
   /** Resolves once `reached` says so of the state, or after the time; the state says which. */
@@ -205,6 +208,7 @@ export class UpstreamLink {
   }
 
   #openSocket (): WebSocket {
+    this.#dialledWith = this.#options.keyFingerprint()
     const { origin, headers, tls } = this.#options.websocketOptions()
     const { handshakeMs, maxMessageBytes } = this.#options.limits
     return new WebSocket(origin + connectPath, {

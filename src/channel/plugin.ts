@@ -49,6 +49,7 @@ async function channel (app: FastifyInstance, { settings, hygiene, limits: chang
     trail: app.trail,
     team: app.team,
     logger: app.log,
+    keyFingerprint: () => app.accessKey.current()?.fingerprint,
     upgradeAnswered: status => {
       const key = app.accessKey.current()
       if (key !== undefined) app.accessKey.reportAnswer(key, status)

@@ -33,6 +33,7 @@ export interface RoomParts {
   trail: TrailService
   team: TeamService
   logger: FastifyBaseLogger
+  keyFingerprint: () => string | undefined
   /** With the status of an upgrade, for the key that was sent. */
   upgradeAnswered: (status: number) => void
 }
@@ -92,6 +93,7 @@ export class ChannelRoom {
       report: what => this.#report(what),
       changed: link => this.#linkChanged(link),
       answered: parts.upgradeAnswered,
+      keyFingerprint: parts.keyFingerprint,
       random: Math.random
     })
   }

@@ -97,7 +97,7 @@ export class VirtualChannels {
     if (channel.left.length > maxLeft) channel.left.shift()
   }
 
-  /** Events that wait for the channel's next connection. */
+  /** Messages that wait for the channel's next connection. */
   queued (channel: VirtualChannel, head: number): number {
     return channel.open > 0 ? 0 : head - (channel.left.at(-1)?.position ?? head)
   }

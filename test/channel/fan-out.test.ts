@@ -48,7 +48,8 @@ t.test('events wait for a member that registered, and for one that comes back', 
   notify(proxy.api, '3')
   await bob.until('notifications', 3)
   const status = JSON.parse((await proxy.ask('ada', 'GET', '/v2/notification/websocket')).text) as { status: string, queue_size: number }
-  t.same([status.status, status.queue_size], ['disconnected', 2])
+  t.equal(status.status, 'disconnected')
+  t.ok(status.queue_size === 1 || status.queue_size === 2, 'messages, which hold one or more events')
   const second = proxy.connect('ada')
   t.same(payloads(await second.until('notifications', 2)), ['2', '3'], 'no more, no less')
 })

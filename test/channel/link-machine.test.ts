@@ -39,7 +39,7 @@ t.test('decides by close code, refusal and demand', async t => {
     ['an eviction long after the last is the first again', { ...open, evictions: 4 }, [closed(1001, 600_000)], 'waiting', ['evicted', 'wait 30000']],
     ['1008: stops until the key changes', open, [closed(1008)], 'refused', ['key_refused']],
     ['1008: somebody who wants it again changes nothing', open, [closed(1008), { type: 'unwanted' }, { type: 'wanted' }], 'refused', ['key_refused']],
-    ['a new key after 1008 is tried', open, [closed(1008), { type: 'key-changed' }], 'registering', ['key_refused', 'register']],
+    ['a new key after 1008 is tried', open, [closed(1008), { type: 'key-changed', isSockets: false }], 'registering', ['key_refused', 'register']],
     ['401 at the registration is looked at again after minutes', { wanted: true, state: 'registering' }, [{ type: 'refused', status: 401 }, { type: 'timer' }], 'registering', ['key_refused', 'wait 300000', 'register']],
     ['401 at the handshake too', { ...open, state: 'connecting' }, [{ type: 'refused', status: 401 }], 'refused', ['key_refused', 'wait 300000']],
     ['429 at the handshake waits as long as it says', { ...open, state: 'connecting' }, [{ type: 'refused', status: 429, retryAfterMs: 7000 }, { type: 'timer' }], 'connecting', ['handshake_busy', 'wait 7000', 'dial']],
@@ -67,13 +67,17 @@ t.test('changes over to a new key once it is proven, without a second socket', a
     ['a bad key leaves the old socket open, and is tried again later', [{ type: 'refused', status: 401 }, { type: 'timer' }], 'proving', ['register', 'key_refused', 'wait 300000', 'register']],
     ['so does a key that could not be tried', [{ type: 'failed' }], 'open', ['register', 'wait 8000']],
     ['the old socket ends meanwhile', [closed(1008), { type: 'registered', created: false }], 'connecting', ['register', 'dial']],
-    ['a third key meanwhile is the one to prove', [{ type: 'key-changed' }, { type: 'registered', created: false }, { type: 'registered', created: false }], 'closing', ['register', 'register', 'close']]
+    ['the key falls back to the socket\'s own: nothing happens', [{ type: 'key-changed', isSockets: true }, { type: 'refused', status: 401 }], 'open', ['register', 'key_refused']],
+    ['or does so after the answer', [{ type: 'refused', status: 401 }, { type: 'key-changed', isSockets: true }, { type: 'timer' }], 'open', ['register', 'key_refused', 'wait 300000']],
+    ['or while the socket ends', [{ type: 'key-changed', isSockets: true }, closed(1006), { type: 'refused', status: 401 }], 'registering', ['register', 'register']],
+    ['another key when one was refused is proven at once', [{ type: 'key-changed', isSockets: false }, { type: 'refused', status: 401 }], 'proving', ['register', 'key_refused', 'register']],
+    ['a third key meanwhile is the one to prove', [{ type: 'key-changed', isSockets: false }, { type: 'registered', created: false }, { type: 'registered', created: false }], 'closing', ['register', 'register', 'close']]
   ]
   for (const [title, events, state, effects] of cases) {
-    const result = run(open, { type: 'key-changed' }, ...events)
+    const result = run(open, { type: 'key-changed', isSockets: false }, ...events)
     t.same([result.link.state, result.effects], [state, effects], title)
   }
-  t.same(run({ ...open, state: 'connecting' }, { type: 'key-changed' }, { type: 'opened' }, closed(1000)).effects, ['close', 'register'], 'amid a dial')
+  t.same(run({ ...open, state: 'connecting' }, { type: 'key-changed', isSockets: false }, { type: 'opened' }, closed(1000)).effects, ['close', 'register'], 'amid a dial')
 })
 
 /**
@@ -82,12 +86,12 @@ t.test('changes over to a new key once it is proven, without a second socket', a
  */
 t.test('never has two sockets, two requests or nothing at all under way', async () => {
   const action = fc.oneof(
-    fc.constantFrom<LinkEvent>({ type: 'wanted' }, { type: 'unwanted' }, { type: 'key-changed' }),
+    fc.constantFrom<LinkEvent>({ type: 'wanted' }, { type: 'unwanted' }, { type: 'key-changed', isSockets: false }, { type: 'key-changed', isSockets: true }),
     fc.record({ type: fc.constant('answer' as const), choice: fc.nat(5) }),
     fc.record({ type: fc.constant('close' as const), code: fc.constantFrom(1000, 1001, 1006, 1008, 1011, 1012), openMs: fc.nat(700_000) }),
     fc.constant({ type: 'time' as const })
   )
-  fc.assert(fc.property(fc.array(action, { maxLength: 60 }), fc.double({ min: 0, max: 1, noNaN: true }), (actions, random) => {
+  fc.assert(fc.property(fc.array(action, { maxLength: 60, size: 'max' }), fc.double({ min: 0, max: 1, noNaN: true }), (actions, random) => {
     const world = { link: initialLink, socket: 'none' as 'none' | 'dialling' | 'open', registering: false, timer: false }
     const feed = (event: LinkEvent) => {
       const [next, ...effects] = step(world.link, event, random)
@@ -115,7 +119,8 @@ t.test('never has two sockets, two requests or nothing at all under way', async 
         if (!world.timer) continue
         world.timer = false
         feed({ type: 'timer' })
-      } else if (action.type !== 'wanted' || !world.link.wanted || world.link.state === 'taken') feed(action)
+      } else if (action.type === 'key-changed') feed({ ...action, isSockets: action.isSockets && world.socket === 'open' })
+      else if (action.type !== 'wanted' || !world.link.wanted || world.link.state === 'taken') feed(action)
       const settled = world.link.state === 'idle' || world.link.state === 'refused'
       assert.ok(settled || world.timer || world.registering || world.socket !== 'none', `stuck: ${world.link.state}`)
     }

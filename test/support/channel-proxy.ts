@@ -211,6 +211,16 @@ export function notify (api: Sandbox, text: string, device = '0'.repeat(32)): vo
   api.notify({ kind: 'notifications', item: { ep: device, path: '/3303/0/5700', ct: 'text/plain', payload: Buffer.from(text).toString('base64'), 'max-age': 0 } })
 }
 
+/** A device that is there, and a resource of it that can be read and observed. */
+export function findSensor ({ devices }: Sandbox, skip = 0): { device: string, path: string } {
+  for (let ordinal = 0, found = 0; ordinal < devices.count; ordinal++) {
+    const device = devices.at(ordinal)
+    const resource = device?.state === 'registered' ? devices.modelOf(device).resources.find(({ observable }) => observable) : undefined
+    if (device && resource && found++ === skip) return { device: device.id, path: resource.path }
+  }
+  throw new Error('no device of the sandbox can be observed')
+}
+
 function readRows (file: string): TrailRecord[] {
   try {
     readFileSync(file)
