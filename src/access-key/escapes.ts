@@ -52,3 +52,11 @@ function decodeOne (match: RegExpExecArray): string {
 export function mayHoldEscapes (text: string): boolean {
   return text.includes('%') || text.includes('\\u00') || text.includes('\\/')
 }
+
+/** An escape that the end of the text cut off, or one that further characters would make another. */
+const openEscape = /(?:%(?:25)*[0-9A-Fa-f]?|\\+(?:u(?:0(?:0[0-9A-Fa-f]?)?)?)?)$/
+
+export function dropOpenEscape (text: string): string {
+  const last = text.slice(-32)
+  return last.includes('%') || last.includes('\\') ? text.replace(openEscape, '') : text
+}

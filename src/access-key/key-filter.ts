@@ -1,18 +1,23 @@
 import type { KeyPattern } from './key-patterns.ts'
 
 const gram = 4
-const bits = 15
+/** A table of 128 KiB: small enough for the cache, large enough that one place in 300 gives cause to look closer. */
+const bits = 17
+
+/** Fewer characters than this at the end of a text are no sign of a key. */
+export const leastTail = 2 * gram
 
 /**
  * A quick look for known keys: it never misses one and is almost never wrong.
  *
  * Every window of a pattern's secret part holds four characters in a row that begin at a multiple of `stride`, so only
- * every `stride`-th place is looked at: do its four characters, and four beside them, stand in a pattern? A table of
- * hashes answers (a Bloom filter), blind to the case of letters. A kilobyte takes about a tenth of a microsecond.
+ * every `stride`-th place is looked at: do its four characters stand in a pattern? A table of hashes answers (a Bloom
+ * filter), and where it says yes, a set of all eight characters in a row decides. Both are blind to the case of letters.
  */
 export class KeyFilter {
   readonly #secretParts = new Uint8Array(1 << bits)
   readonly #wholes = new Uint8Array(1 << bits)
+  readonly #eights = new Set<number>()
   readonly #stride: number
 
   constructor (patterns: readonly KeyPattern[]) {
@@ -20,38 +25,51 @@ export class KeyFilter {
     for (const { text, from, to } of patterns.flatMap(addUrlAlphabet)) {
       fill(this.#secretParts, text, from, to)
       fill(this.#wholes, text, 0, text.length)
+      for (let at = from; at + 2 * gram <= to; at++) this.#eights.add(pair(readText(text, at), readText(text, at + gram)))
     }
   }
 
   /** Whether a window of a key could be in `text`, written without escapes. */
   mayHold (text: string): boolean {
-    const table = this.#secretParts
-    const last = text.length - gram
-    for (let at = this.#stride - 1; at <= last; at += this.#stride) {
-      if (table[hashText(text, at)] === 1) {
-        if (at >= gram && table[hashText(text, at - gram)] === 1) return true
-        if (at + gram <= last && table[hashText(text, at + gram)] === 1) return true
-      }
+    const stride = this.#stride
+    for (let at = findInText(text, stride - 1, stride, this.#secretParts); at !== -1; at = findInText(text, at + stride, stride, this.#secretParts)) {
+      if (this.#confirmText(text, at)) return true
     }
     return false
   }
 
   /** The same of bytes. */
-  mayHoldBytes (bytes: Uint8Array): boolean {
-    const table = this.#secretParts
-    const last = bytes.length - gram
-    for (let at = this.#stride - 1; at <= last; at += this.#stride) {
-      if (table[hashBytes(bytes, at)] === 1) {
-        if (at >= gram && table[hashBytes(bytes, at - gram)] === 1) return true
-        if (at + gram <= last && table[hashBytes(bytes, at + gram)] === 1) return true
-      }
+  mayHoldBytes (bytes: Buffer): boolean {
+    const stride = this.#stride
+    for (let at = findInBytes(bytes, stride - 1, stride, this.#secretParts); at !== -1; at = findInBytes(bytes, at + stride, stride, this.#secretParts)) {
+      if (this.#confirmBytes(bytes, at)) return true
     }
     return false
   }
 
-  /** Whether the last bytes could belong to a key that goes on after them. */
-  mayEndInside (bytes: Uint8Array): boolean {
-    return bytes.length >= gram && this.#wholes[hashBytes(bytes, bytes.length - gram)] === 1
+  /** Whether eight characters that begin or end with these four stand in a pattern. */
+  #confirmText (text: string, at: number): boolean {
+    const here = readText(text, at)
+    return (at >= gram && this.#eights.has(pair(readText(text, at - gram), here))) ||
+      (at + 2 * gram <= text.length && this.#eights.has(pair(here, readText(text, at + gram))))
+  }
+
+  #confirmBytes (bytes: Buffer, at: number): boolean {
+    const here = readBytes(bytes, at)
+    return (at >= gram && this.#eights.has(pair(readBytes(bytes, at - gram), here))) ||
+      (at + 2 * gram <= bytes.length && this.#eights.has(pair(here, readBytes(bytes, at + gram))))
+  }
+
+  /** Whether the last `leastTail` characters of `text` could belong to a key that goes on after them. */
+  mayEndInside (text: string): boolean {
+    const end = text.length
+    return end >= leastTail && this.#wholes[hash(readText(text, end - gram))] === 1 && this.#wholes[hash(readText(text, end - 2 * gram))] === 1
+  }
+
+  /** The same of bytes. */
+  mayBytesEndInside (bytes: Buffer): boolean {
+    const end = bytes.length
+    return end >= leastTail && this.#wholes[hash(readBytes(bytes, end - gram))] === 1 && this.#wholes[hash(readBytes(bytes, end - 2 * gram))] === 1
   }
 }
 
@@ -61,18 +79,47 @@ function addUrlAlphabet (pattern: KeyPattern): KeyPattern[] {
 }
 
 function fill (table: Uint8Array, text: string, from: number, to: number): void {
-  for (let at = from; at + gram <= to; at++) table[hashText(text, at)] = 1
+  for (let at = from; at + gram <= to; at++) table[hash(readText(text, at))] = 1
 }
 
-function hashText (text: string, at: number): number {
-  return hash(text.charCodeAt(at) | text.charCodeAt(at + 1) << 8 | text.charCodeAt(at + 2) << 16 | text.charCodeAt(at + 3) << 24)
+/**
+ * The next place worth a closer look, -1 if there is none. The loops call nothing that the compiler does not inline:
+ * that alone makes them twice as fast, and reading through a view twice as fast again.
+ */
+function findInBytes (bytes: Buffer, from: number, stride: number, table: Uint8Array): number {
+  const last = bytes.length - gram
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  for (let at = from; at <= last; at += stride) {
+    if (table[hash(view.getInt32(at, true) | caseBits)] === 1) return at
+  }
+  return -1
 }
 
-function hashBytes (bytes: Uint8Array, at: number): number {
-  return hash((bytes[at] as number) | (bytes[at + 1] as number) << 8 | (bytes[at + 2] as number) << 16 | (bytes[at + 3] as number) << 24)
+function findInText (text: string, from: number, stride: number, table: Uint8Array): number {
+  const last = text.length - gram
+  for (let at = from; at <= last; at += stride) {
+    if (table[hash(readText(text, at))] === 1) return at
+  }
+  return -1
 }
 
 /** Bit 5 tells the case of a letter. */
+const caseBits = 0x20202020
+
+/** Four characters as one number. */
+function readText (text: string, at: number): number {
+  return (text.charCodeAt(at) | text.charCodeAt(at + 1) << 8 | text.charCodeAt(at + 2) << 16 | text.charCodeAt(at + 3) << 24) | caseBits
+}
+
+function readBytes (bytes: Buffer, at: number): number {
+  return bytes.readInt32LE(at) | caseBits
+}
+
 function hash (four: number): number {
-  return Math.imul(four | 0x20202020, 0x9e3779b1) >>> (32 - bits)
+  return Math.imul(four, 0x9e3779b1) >>> (32 - bits)
+}
+
+/** Two times four characters as one number that is as good as theirs alone. */
+function pair (first: number, second: number): number {
+  return (first >>> 0) * 0x200000 + (Math.imul(second, 0x85ebca6b) >>> 11)
 }

@@ -1,5 +1,6 @@
-import { decodeEscapes, mayHoldEscapes } from './escapes.ts'
-import { KeyFilter } from './key-filter.ts'
+import { EscapeCheck } from './escape-check.ts'
+import { decodeEscapes, dropOpenEscape } from './escapes.ts'
+import { KeyFilter, leastTail } from './key-filter.ts'
 import { folds, listPatterns, type KeyPattern } from './key-patterns.ts'
 import type { Secret } from './secret.ts'
 
@@ -12,23 +13,28 @@ const blockLength = 4
 export class KeyMatcher {
   readonly filter: KeyFilter
   readonly #patterns: readonly KeyPattern[]
-  readonly #escapes: RegExp
+  readonly #escapes: EscapeCheck
+  /** An escaped slash, as JSON may have it, can stand in a key. */
+  readonly holdsSlash: boolean
+  /** Characters of the longest way to write one of the keys, without escapes. */
+  readonly longest: number
 
   constructor (keys: readonly Secret[]) {
     this.#patterns = keys.flatMap(key => listPatterns(key.reveal()))
     this.filter = new KeyFilter(this.#patterns)
-    this.#escapes = suspectEscapes(this.#patterns)
-  }
-
-  /** Whether escapes in `text` could hide a key: only characters that no encoder needs to escape are suspect. */
-  mayHide (text: string): boolean {
-    return mayHoldEscapes(text) && this.#escapes.test(text)
+    this.#escapes = new EscapeCheck(this.#patterns)
+    this.holdsSlash = this.#patterns.some(({ text, from, to }) => text.slice(from, to).includes('/'))
+    this.longest = Math.max(...this.#patterns.map(({ text }) => text.length))
   }
 
   /** Whether `find` is worth its while. Cheap; never wrong when it says no. */
   mayHold (text: string): boolean {
-    return this.filter.mayHold(text) ||
-      (this.mayHide(text) && this.filter.mayHold(decodeEscapes(text).text))
+    return this.filter.mayHold(text) || this.mayHoldEscaped(text)
+  }
+
+  /** The same of keys with at least one escape in them. Only characters that no encoder has to escape make it look closer. */
+  mayHoldEscaped (text: string): boolean {
+    return this.#escapes.isSuspect(text) && this.filter.mayHold(decodeEscapes(text).text)
   }
 
   /** Where keys stand, in order, without overlaps. What surrounds a secret part belongs to it: prefix and public part. */
@@ -44,10 +50,16 @@ export class KeyMatcher {
     return this.#patterns.flatMap(pattern => findPattern(pattern, folded[pattern.fold]))
   }
 
-  /** How many characters at the end of `text` are the beginning, or the middle, of a written key; 0 if fewer than four. */
-  measureTail (text: string): number {
+  /** Where, at the end of `text`, a key begins that may go on after it; `text.length` if none does. */
+  findTail (text: string): number {
+    const decoded = decodeEscapes(dropOpenEscape(text))
+    const tail = this.#findPlainTail(decoded.text)
+    return Math.min(tail === decoded.text.length ? text.length : decoded.starts[tail] as number, this.#findPlainTail(text))
+  }
+
+  #findPlainTail (text: string): number {
     const folded = { case: folds.case(text), base64: folds.base64(text) }
-    return Math.max(0, ...this.#patterns.map(pattern => measureTail(pattern, folded[pattern.fold])))
+    return text.length - Math.max(0, ...this.#patterns.map(pattern => measureTail(pattern, folded[pattern.fold])))
   }
 }
 
@@ -69,13 +81,12 @@ function findPattern ({ text: pattern, from, to, window }: KeyPattern, text: str
 }
 
 function measureTail ({ text: pattern }: KeyPattern, text: string): number {
-  const wanted = text.slice(-blockLength)
-  if (wanted.length < blockLength) return 0
+  const wanted = text.slice(-leastTail)
+  if (wanted.length < leastTail) return 0
   let longest = 0
   for (let at = pattern.indexOf(wanted); at !== -1; at = pattern.indexOf(wanted, at + 1)) {
-    // Nothing of the pattern is left to come.
-    if (at + blockLength === pattern.length) continue
-    longest = Math.max(longest, blockLength + countBefore(pattern, at, text, text.length - blockLength))
+    const isWhole = at + leastTail === pattern.length // nothing is left to come
+    if (!isWhole) longest = Math.max(longest, leastTail + countBefore(pattern, at, text, text.length - leastTail))
   }
   return longest
 }
@@ -100,15 +111,4 @@ export function merge (ranges: Range[]): Range[] {
     else merged.push([from, to])
   }
   return merged
-}
-
-/** Escapes of letters and digits, of what begins an escape, and of whatever else stands in these secret parts. */
-function suspectEscapes (patterns: readonly KeyPattern[]): RegExp {
-  const characters = new Set(patterns.flatMap(({ text, from, to }) => [...text.slice(from, to)]))
-  for (const character of 'abcdefghijklmnopqrstuvwxyz0123456789%\\\\') characters.add(character)
-  if (patterns.some(({ text, fold }) => fold === 'base64' && text.includes('+'))) characters.add('-')
-  if (patterns.some(({ text, fold }) => fold === 'base64' && text.includes('/'))) characters.add('_')
-  const hex = [...characters].flatMap(character => [character, character.toUpperCase()]).map(character => character.charCodeAt(0).toString(16))
-  const codes = [...new Set(hex)].join('|')
-  return new RegExp(`%(?:25)*(?:${codes})|\\\\u00(?:${codes})${characters.has('/') ? '|\\\\/' : ''}`, 'i')
 }
