@@ -7,6 +7,8 @@ import type { OpenEntry } from '../trail/record.ts'
  * pauses or dribbles (slow-body attack).
  */
 export interface BodyWatch {
+  /** Bodies still on their way. */
+  readonly underWay: number
   add (request: IncomingMessage, entry: OpenEntry): void
   stop (): void
 }
@@ -46,6 +48,7 @@ export function createBodyWatch ({ idleTimeoutMs, onIdle, now }: BodyWatchOption
   const timer = setInterval(look, Math.max(10, Math.min(longestLookIntervalMs, idleTimeoutMs / 4)))
   timer.unref()
   return {
+    get underWay () { return watched.size },
     add (request, entry) {
       entries.set(request, entry)
       watched.set(request, { entry, bytesRead: request.socket.bytesRead, since: now() })

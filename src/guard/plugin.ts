@@ -6,7 +6,7 @@ import type { RequestTarget } from '../decorations.ts'
 import { proxyError } from '../errors.ts'
 import type { ProxyError } from '../errors.ts'
 import type { OpenEntry } from '../trail/record.ts'
-import { createBodyWatch } from './body-watch.ts'
+import { createBodyWatch, entryOfBody } from './body-watch.ts'
 import type { BodyWatch } from './body-watch.ts'
 import { readMaxConnections } from './connections.ts'
 import { judgeHeaders } from './framing.ts'
@@ -18,6 +18,7 @@ import type { Origins } from './origins.ts'
 import { answerSocket, forbidMore, isForbidden } from './raw-answers.ts'
 import { refusals } from './refusals.ts'
 import type { Refusal } from './refusals.ts'
+import { askForBody, awaitBody } from './request-body.ts'
 import { describeRefusedTarget, judgeTarget } from './target.ts'
 
 export { listenerOptions, serverOptions } from './listener.ts'
@@ -53,7 +54,7 @@ export default fastifyPlugin(function guard (app: FastifyInstance, { settings }:
   }
   app.decorateRequest('target')
   app.addHook('onRequest', (request, reply, next) => letIn(request, reply, rules, next))
-  app.addHook('preParsing', askForBody)
+  app.addHook('preParsing', makeBodyReceiver(watch, settings.upstreamConnections))
   app.addHook('onClose', (_app, closed) => { watch.stop(); closed() })
   listenToServer(app)
   const maxConnections = readMaxConnections(settings.upstreamConnections)
@@ -146,12 +147,17 @@ function createWarner (): Rules['warn'] {
 }
 
 /**
- * The client is told to go on (RFC 9110 §10.1.1) once all rooms have let its headers in: an upload that is refused
- * is never sent.
+ * Bodies stream through as they come, while uploads hold less than a quarter of the connections to the API. Beyond that
+ * each has to be here, or fill its buffer, before it gets one: a thousand slow uploads must leave the rest to the others.
  */
-function askForBody ({ raw }: FastifyRequest, reply: FastifyReply, _payload: unknown, next: (error: null) => void): void {
-  if (raw.headers.expect !== undefined && raw.httpVersion === '1.1' && /^100-continue$/i.test(raw.headers.expect)) reply.raw.writeContinue()
-  next(null)
+function makeBodyReceiver (watch: BodyWatch, upstreamConnections: number) {
+  const streamed = Math.floor(upstreamConnections / 4)
+  return function receiveBody ({ raw }: FastifyRequest, reply: FastifyReply, _payload: unknown, next: (error: null) => void): void {
+    if (entryOfBody(raw) === undefined) return next(null)
+    askForBody(raw, reply.raw)
+    if (watch.underWay <= streamed) next(null)
+    else awaitBody(raw, reply.raw, () => next(null))
+  }
 }
 
 function cutOff (request: IncomingMessage, entry: OpenEntry, origins: Origins): void {

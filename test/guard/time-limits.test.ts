@@ -62,7 +62,7 @@ t.test('a body that dribbles is cut off too', async t => {
 t.test('so is the body behind an answer that came early', async t => {
   const { app, port } = await startGuardedApp({ ...bodyLimit, serve: async () => ({ early: true }) })
   t.teardown(() => app.close())
-  const slow = await openPeer({ port, host }, upload)
+  const slow = await openPeer({ port, host }, upload + 'x'.repeat(70_000))
   await slow.closed
   t.match(slow.received(), /^HTTP\/1\.1 200 /)
 })
