@@ -65,6 +65,7 @@ export function serveDeviceRequests (app: FastifyInstance, room: ChannelRoom, hy
       await readText(answer)
       const text = await waiting.within(seconds * 1000)
       if (text === undefined) throw deviceTimeout(seconds, clientId)
+      request.entry.status = 200
       copyRequestId(reply, answer)
       return await reply.code(200).headers({ 'Content-Type': 'application/json; charset=utf-8', 'Cache-Control': 'no-store', 'Preference-Applied': `wait=${seconds}` }).send(makeAnswerBody(text))
     } finally {

@@ -1,0 +1,80 @@
+import t from 'tap'
+import { notify, payloads, startChannelProxy } from '../support/channel-proxy.ts'
+import { waitFor } from '../support/wait-for.ts'
+
+t.test('a WebSocket that takes nothing is closed with 1013, and the others don\'t notice', async t => {
+  const proxy = await startChannelProxy(t, { limits: { stallMs: 700 } })
+  const [fast, slow] = [proxy.connect('ada'), proxy.connect('bob')]
+  await Promise.all([fast.opened, slow.opened, proxy.ready()])
+  slow.socket.pause()
+  const text = 'x'.repeat(100_000)
+  for (let n = 0; n < 150; n++) {
+    notify(proxy.api, text)
+    if (n % 10 === 9) await fast.until('notifications', n + 1)
+  }
+  await waitFor('the close', () => proxy.status()['stalled_listeners'], count => count === 1, 10_000)
+  t.equal(fast.items('notifications').length, 150)
+  t.equal(fast.socket.readyState, 1)
+  const entry = proxy.entries.find(({ close_code: code }) => code === 1013)
+  t.match(entry, { member: 'bob', kind: 'websocket', status: 101 })
+})
+
+t.test('a slow reader that lags beyond the memory is closed with 1013, told why, and goes on from there', async t => {
+  const proxy = await startChannelProxy(t, { environment: { PROXY_CHANNEL_REPLAY: '1MiB' }, limits: { stallMs: 60_000 } })
+  const [fast, slow] = [proxy.connect('ada'), proxy.connect('bob')]
+  await Promise.all([fast.opened, slow.opened, proxy.ready()])
+  slow.socket.pause()
+  const text = 'x'.repeat(100_000)
+  for (let n = 0; n < 150; n++) {
+    notify(proxy.api, text)
+    if (n % 10 === 9) await fast.until('notifications', n + 1)
+  }
+  slow.socket.resume()
+  t.same(await slow.closed, { code: 1013, reason: 'events were lost, the queue overflowed: connect again to go on' })
+  const heard = slow.items('notifications').length
+  t.ok(heard > 0 && heard < 150, `what was under way arrived: ${heard}`)
+  const back = proxy.connect('bob')
+  await back.opened
+  notify(proxy.api, 'next')
+  await waitFor('the next', () => payloads(back.items('notifications')).at(-1), last => last === 'next')
+  t.ok(heard + back.items('notifications').length < 151)
+})
+
+t.test('a member that was away too long is told once', async t => {
+  const proxy = await startChannelProxy(t, { environment: { PROXY_CHANNEL_REPLAY: '4KiB' } })
+  await proxy.ask('bob', 'PUT', '/v2/notification/websocket')
+  const ada = proxy.connect('ada')
+  await Promise.all([ada.opened, proxy.ready()])
+  for (let n = 0; n < 20; n++) {
+    notify(proxy.api, 'x'.repeat(300))
+    await ada.until('notifications', n + 1)
+  }
+  t.equal((await proxy.connect('bob').closed).code, 1013)
+  const back = proxy.connect('bob')
+  await back.opened
+  t.ok((await back.until('notifications', 1)).length < 20)
+})
+
+t.test('a peer that doesn\'t answer pings is cut off', async t => {
+  const proxy = await startChannelProxy(t, { environment: { PROXY_WEBSOCKET_IDLE_TIMEOUT: '200ms' } })
+  const [dead, alive] = [proxy.connect('ada', '', { autoPong: false }), proxy.connect('bob')]
+  await Promise.all([dead.opened, alive.opened])
+  t.equal((await dead.closed).code, 1006)
+  t.equal(alive.socket.readyState, 1)
+})
+
+t.test('what a policy makes for one member alone is bounded for all together', async t => {
+  const device = '0'.repeat(32)
+  const proxy = await startChannelProxy(t, { devices: { bob: [device] }, limits: { ownBytes: 100_000, listenerBytes: 50_000, stallMs: 60_000 } })
+  const [ada, bob] = [proxy.connect('ada'), proxy.connect('bob')]
+  await Promise.all([ada.opened, bob.opened, proxy.ready()])
+  bob.socket.pause()
+  const text = 'x'.repeat(200_000)
+  for (let n = 0; n < 60; n++) {
+    notify(proxy.api, text, device)
+    notify(proxy.api, 'not for bob', 'f'.repeat(32))
+    await ada.until('notifications', 2 * n + 2)
+  }
+  await waitFor('the close', () => proxy.status()['stalled_listeners'], count => count === 1)
+  t.equal(ada.socket.readyState, 1)
+})
