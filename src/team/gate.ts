@@ -1,26 +1,18 @@
-import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { OpenEntry } from '../trail/record.ts'
+import type { Credential } from './credential.ts'
+import type { Doorkeeper } from './doorkeeper.ts'
 import type { Lease, Limits, Refusal, Usage } from './limits.ts'
 import { isPublic } from './own-paths.ts'
 import { classify } from './request-kind.ts'
 import { limitReached, memberForbidden, memberUnknown, tooManyWrongTokens } from './refusals.ts'
-import type { Credential } from './credential.ts'
 import { WrongTokens } from './wrong-tokens.ts'
-
-/** How the gate tells who asks: `undefined` if nobody it knows, having shown a wrong token or none. */
-export interface Doorkeeper {
-  identify (request: FastifyRequest): Credential | undefined
-  showsToken (request: FastifyRequest): boolean
-}
 
 interface Hold { lease: Lease, credential: Credential, request: FastifyRequest }
 
 interface GateOptions {
   doorkeeper: Doorkeeper
   limits: Limits & { countRefusal (usage: Usage): void }
-  /** False for `local` without a team, who has nobody to share with. */
-  limited: boolean
-  log: FastifyBaseLogger
 }
 
 /** The way in: who asks, may they, is it their turn. */
@@ -44,7 +36,6 @@ export class Gate {
     entry.member = member.name
     const decision = policy.judge(method, canonicalPath)
     entry.policy_decision = decision.decision
-    if (!this.#options.limited) return done(decision.allowed ? undefined : memberForbidden(member, decision))
     const usage = this.#options.limits.usage(member.name)
     usage.lastSeenMs = Date.now()
     if (decision.allowed) return this.#take(request, usage, credential, done)

@@ -82,7 +82,8 @@ export class LocalLimits implements Limits {
     this.#turnDay()
     const members: UsageState['members'] = {}
     for (const { name, sentToday, refusedToday, lastSeenMs } of this.#usages.values()) {
-      if (lastSeenMs > 0) members[name] = { sent: sentToday, refused: refusedToday, lastSeenMs }
+      // Whoever left keeps the day's count, lest leaving and coming back be a way to a second budget.
+      if (lastSeenMs > 0 && (sentToday > 0 || this.#members.has(name))) members[name] = { sent: sentToday, refused: refusedToday, lastSeenMs }
     }
     return { day: this.#day, members }
   }

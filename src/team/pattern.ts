@@ -178,21 +178,28 @@ function skipSlashes (path: string, from: number): number {
  */
 export function isWithin (inner: Rule, outer: RuleSet): boolean {
   const longest = Math.max(0, ...outer.rules.map(rule => rule.segments.length)) + 1
-  const paths = standIns(inner.segments, longest)
-  return [...methodNames, 'OTHER'].every(method => !allowsMethod(inner, method) || paths.every(path => outer.find(method, path) !== undefined))
+  const methods = everyMethod.filter(method => allowsMethod(inner, method))
+  for (const path of standIns(inner.segments, 0, longest)) {
+    if (methods.some(method => outer.find(method, path || '/') === undefined)) return false
+  }
+  return true
 }
+
+const everyMethod = [...methodNames, 'OTHER']
 
 function allowsMethod (rule: Rule, method: string): boolean {
   return (rule.methods & (methodBits.get(method) ?? otherMethods)) !== 0
 }
 
-function standIns (segments: Segment[], longest: number): string[] {
-  let paths = ['']
-  for (const segment of segments) {
-    const choices = segment.kind === 'any' ? Array.from({ length: longest + 1 }, (_, count) => '/\u{1}'.repeat(count)) : ['/' + standIn(segment)]
-    paths = paths.flatMap(path => choices.map(choice => path + choice))
+/** One at a time: the first usually settles it. */
+function * standIns (segments: Segment[], from: number, longest: number): Generator<string> {
+  const segment = segments[from]
+  if (segment === undefined) return yield ''
+  const choices = segment.kind === 'any' ? longest : 0
+  for (let count = 0; count <= choices; count++) {
+    const head = segment.kind === 'any' ? '/\u{1}'.repeat(count) : '/' + standIn(segment)
+    for (const tail of standIns(segments, from + 1, longest)) yield head + tail
   }
-  return paths.map(path => path || '/')
 }
 
 function standIn (segment: Exclude<Segment, { kind: 'any' }>): string {

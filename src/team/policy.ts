@@ -32,6 +32,15 @@ const memberPaths = new RuleSet([
   '/_proxy/session'
 ].map(parseRule), { foldCase: false })
 
+/** Compiles when it is first asked: of a team of thousands a few are there at a time. */
+export function deferPolicy (source: PolicySource): Policy {
+  let compiled: Policy | undefined
+  return {
+    judge: (method, path) => (compiled ??= compilePolicy(source)).judge(method, path),
+    maySeeDevice: deviceId => (compiled ??= compilePolicy(source)).maySeeDevice(deviceId)
+  }
+}
+
 /**
  * Order: rules of `deny`, presets, devices, the default presets unless a rule of `allow` names what they deny, rules of `allow`, allow.
  * Nothing is computed twice for a request: rules are compiled here, decisions are made here, `judge` looks up.

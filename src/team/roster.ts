@@ -1,6 +1,6 @@
 import type { Member } from '../decorations.ts'
 import { createCredential, type Credential } from './credential.ts'
-import { compilePolicy, type Policy } from './policy.ts'
+import { deferPolicy, type Policy } from './policy.ts'
 import type { Team, TeamMember } from './team-file.ts'
 import { TokenIndex } from './token.ts'
 
@@ -22,7 +22,7 @@ export class Roster {
     for (const member of team.members.values()) {
       // Most members of a large team have one of a few policies.
       const text = JSON.stringify(member.policy)
-      const policy = policies.get(text) ?? compilePolicy(member.policy)
+      const policy = policies.get(text) ?? deferPolicy(member.policy)
       policies.set(text, policy)
       this.#add(member, policy)
     }

@@ -82,19 +82,6 @@ export async function serveSession (app: FastifyInstance, { state, signer, file,
   })
 }
 
-/** Without a team the page asks the same question and gets `local`; nothing to log in to or out of. */
-export async function serveLocalSession (app: FastifyInstance): Promise<void> {
-  app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', (_request, payload, done) => { payload.resume().once('end', () => done(null)) })
-  app.route({
-    method: ['GET', 'POST', 'DELETE'],
-    url: '/_proxy/session',
-    handler: (request, reply) => request.method === 'DELETE'
-      ? reply.code(204).send()
-      : reply.header('cache-control', 'no-store').send({ object: 'session', member: request.member, via: 'local', expires_at: null, csrf_token: null })
-  })
-}
-
 function parseJson (_request: FastifyRequest, body: string | Buffer, done: (error: Error | null, body?: unknown) => void): void {
   try {
     done(null, JSON.parse(body as string))

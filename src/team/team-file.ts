@@ -1,3 +1,4 @@
+import { Compile } from 'typebox/compile'
 import { duration } from '../config/kinds.ts'
 import { SettingsError } from '../config/load.ts'
 import { findDuplicateNames } from './duplicate-names.ts'
@@ -61,10 +62,22 @@ export function parseTeam (path: string, text: string): TeamJson {
   } catch (error) {
     throw new TeamFileError(path, [`is not JSON: ${describeSyntaxError(error as Error)}`])
   }
-  const mistakes = [...findMistakes(teamSchema, json, ''), ...findDuplicateNames(text).map(name => `${name}: stands there twice, and only the last would count`)]
+  // The compiled check takes a tenth of the time, and nearly every file is right.
+  const mistakes = [...(checker().Check(json) ? [] : explain(json)), ...findDuplicateNames(text).map(name => `${name}: stands there twice, and only the last would count`)]
   if (mistakes.length === 0) mistakes.push(...findContradictions(json as TeamJson))
   if (mistakes.length > 0) throw new TeamFileError(path, mistakes)
   return json as TeamJson
+}
+
+function explain (json: unknown): string[] {
+  const mistakes = findMistakes(teamSchema, json, '')
+  return mistakes.length > 0 ? mistakes : ['does not fit its schema (config/team.schema.json)']
+}
+
+let compiled: ReturnType<typeof Compile<typeof teamSchema>> | undefined
+
+function checker () {
+  return (compiled ??= Compile(teamSchema))
 }
 
 /** V8 quotes the text around the place, which may hold a secret put there by mistake. */

@@ -1,4 +1,4 @@
-import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 
 /** `izp_` and 256 random bits in base64url: 47 characters. */
 export const tokenShape = /^izp_[A-Za-z0-9_-]{43}$/
@@ -20,22 +20,30 @@ export function findTokens (text: string): string[] {
 }
 
 /**
- * Finds what belongs to a token without comparing tokens. The look-up goes by half of the digest and the whole is then
+ * Finds what belongs to a token without comparing tokens. The look-up goes by half of the digest and the rest is then
  * compared in constant time: what an attacker could learn from timing is about SHA-256 of a guess, not about a token.
+ * Digests are kept as 32 characters of Latin-1, which OpenSSL's one-shot hash hands over three times faster than as a Buffer.
  */
 export class TokenIndex<T> {
-  readonly #byHalf = new Map<string, { digest: Buffer, value: T }>()
+  readonly #byHalf = new Map<string, { digest: string, value: T }>()
 
   /** @param digest 64 hex digits */
   add (digest: string, value: T): void {
-    const bytes = Buffer.from(digest, 'hex')
-    this.#byHalf.set(bytes.toString('latin1', 0, 16), { digest: bytes, value })
+    const bytes = Buffer.from(digest, 'hex').toString('latin1')
+    this.#byHalf.set(bytes.slice(0, 16), { digest: bytes, value })
   }
 
   find (token: string): T | undefined {
     if (token.length !== 47 || !token.startsWith('izp_')) return undefined
-    const digest = hash('sha256', token, 'buffer')
-    const found = this.#byHalf.get(digest.toString('latin1', 0, 16))
-    return found !== undefined && timingSafeEqual(found.digest, digest) ? found.value : undefined
+    const digest = hash('sha256', token, 'latin1')
+    const found = this.#byHalf.get(digest.slice(0, 16))
+    return found !== undefined && areEqual(found.digest, digest) ? found.value : undefined
   }
+}
+
+/** Looks at every character, whatever the first ones were. Both are 32 long. */
+function areEqual (one: string, other: string): boolean {
+  let difference = one.length ^ other.length
+  for (let index = 0; index < 32; index++) difference |= one.charCodeAt(index) ^ other.charCodeAt(index)
+  return difference === 0
 }
