@@ -112,6 +112,7 @@ export class SandboxServer {
   }
 
   #send (visit: Visit, answer: Answer): void {
+    if (visit.response.destroyed) return
     if (visit.recording !== undefined) visit.recording.entry.status = answer.status
     send(visit.response, answer, visit.requestId)
   }
