@@ -15,7 +15,9 @@ import { createLogger } from './ops/log.ts'
 import metrics from './ops/metrics-plugin.ts'
 import { logRequest } from './ops/request-log.ts'
 import tracing from './ops/tracing-plugin.ts'
+import pages from './pages/plugin.ts'
 import team from './team/plugin.ts'
+import trailApi from './trail/api.ts'
 import trail from './trail/plugin.ts'
 import upstream, { mountProxy } from './upstream/plugin.ts'
 
@@ -68,6 +70,8 @@ async function furnish (app: FastifyInstance, { settings, environment, program }
   await app.register(upstream, { settings, forwarding })
   await app.register(metrics, { program })
   await app.register(channel, { settings, hygiene: forwarding })
+  await app.register(pages, { hygiene: forwarding })
+  await app.register(trailApi, { settings, program })
   app.all('/_proxy/*', () => { throw proxyError('not_found') })
   await app.register(mountProxy)
 }

@@ -1,6 +1,8 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { chainStreams } from './access-key/body-stream.ts'
+import { createUrlRewriter } from './access-key/body-urls.ts'
+import { isSearchable, isWholeJson } from './access-key/content.ts'
 import { createScrubber, scrubHeaderValue } from './access-key/scrubber.ts'
-import { isSearchable } from './access-key/content.ts'
 import { writeError } from './answers.ts'
 import { regions } from './config/regions.ts'
 import type { Settings } from './config/table.ts'
@@ -14,6 +16,7 @@ export function makeForwarding (settings: Settings, app: FastifyInstance): Forwa
   const corsHeaders = createAnswerHeaders(settings)
   const scheme = settings.tlsCertFile === undefined ? 'http' : 'https'
   const acceptEncoding = settings.scrubCompressed === 'pass' ? (value: string) => value : () => 'identity'
+  const proxyOrigin = ({ headers }: FastifyRequest) => `${scheme}://${headers.host ?? 'localhost'}`
   const ownHeaders = (request: FastifyRequest) => ['X-Proxy-Request-ID', request.entry.id, ...corsHeaders(request)]
   return {
     requestHeaders (request) {
@@ -22,11 +25,15 @@ export function makeForwarding (settings: Settings, app: FastifyInstance): Forwa
       return flat
     },
     responseHeaders (raw, request) {
-      const flat = forwardResponseHeaders(raw, { apiOrigin, proxyOrigin: () => `${scheme}://${request.headers.host ?? 'localhost'}` })
+      const flat = forwardResponseHeaders(raw, { apiOrigin, proxyOrigin: () => proxyOrigin(request) })
       return scrubValues(flat, app)
     },
     ownHeaders,
-    bodyTransform: headers => isSearchable(headers) ? createScrubber(app.accessKey.known()) : undefined,
+    bodyTransform (headers, request) {
+      const scrubber = isSearchable(headers) ? createScrubber(app.accessKey.known()) : undefined
+      if (!settings.rewriteBodyUrls || !isWholeJson(headers)) return scrubber
+      return chainStreams(createUrlRewriter(apiOrigin, proxyOrigin(request)), scrubber)
+    },
     errorReader: createErrorReader,
     answerError: (request, reply, error) => writeError(request, reply, error, ownHeaders(request)),
     maskStream: () => createScrubber(app.accessKey.known())
