@@ -23,11 +23,11 @@ export class JournalLock {
     this.#database = database
   }
 
-  /** Throws JournalInUseError when another process holds it, and the system's error when the folder can't be written. */
-  static acquire (folder: string): JournalLock {
+  /** Waits (blocking) for at most `waitMs`. Throws JournalInUseError when another process holds it, and the system's error when the folder can't be written. */
+  static acquire (folder: string, waitMs = 0): JournalLock {
     mkdirSync(folder, { recursive: true, mode: 0o700 })
     accessSync(folder, constants.W_OK) // its error says more than SQLite's
-    const database = new DatabaseSync(join(folder, 'lock'), { timeout: 0 })
+    const database = new DatabaseSync(join(folder, 'lock'), { timeout: waitMs })
     try {
       // Nothing is ever stored in it: no journal file, no write.
       database.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE')

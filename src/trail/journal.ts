@@ -48,6 +48,8 @@ interface Batch {
   dones: Done[]
 }
 
+/** At the start only: a command line that stores leftovers (catch-up.ts) has the lock for a moment. */
+const startWaitMs = 2500
 /** A failed journal refuses this long without trying again: cheap under load, and yet soon recovered. */
 const probeIntervalMs = 100
 /** And without requests, who would notice that the disk is back? */
@@ -79,7 +81,7 @@ export class Journal {
     const limits = { maxBytes: options.maxSegmentBytes ?? 16 * 1024 ** 2, maxAgeMs: options.maxSegmentAgeMs ?? 10 * 60_000 }
     this.#writer = new SegmentWriter(options.folder, limits, options.monotonic, options.files)
     try {
-      this.#writer.begin()
+      this.#writer.begin(startWaitMs)
     } catch (error) {
       if (error instanceof JournalInUseError) throw error
       this.#noteFailure(error as Error)

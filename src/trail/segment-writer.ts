@@ -62,9 +62,9 @@ export class SegmentWriter {
   }
 
   /** Takes the lock and finds out where an earlier run stopped. Throws JournalInUseError, or what the system says. */
-  begin (): void {
+  begin (waitMs = 0): void {
     if (this.#lock !== undefined) return
-    const lock = JournalLock.acquire(this.folder)
+    const lock = JournalLock.acquire(this.folder, waitMs)
     const segments = listSegments(this.folder)
     this.#lock = lock
     this.#journalId = findJournalId(this.folder, segments) ?? randomBytes(8).toString('hex')

@@ -27,7 +27,7 @@ const data = workerData as StoreWorkerData
 const send = (message: FromStoreWorker): void => port.postMessage(message)
 
 const feeder = new Feeder({
-  ...connectStore(data.store),
+  ...await connectStore(data.store),
   reader: new JournalReader(data.folder),
   retention: data.retention,
   now: Date.now,

@@ -126,7 +126,7 @@ function fulfils (record: TrailRecord, filter: Filter): boolean {
 }
 
 async function fill (place: Place, records: TrailRecord[]): Promise<TrailReader> {
-  const store = connectStore(place.store).createStore()
+  const store = (await connectStore(place.store)).createStore()
   await store.open()
   // Several batches, so that there are several blocks.
   for (let from = 0; from < records.length; from += 700) {
@@ -267,7 +267,7 @@ test('a duration\'s group stands for it within ten per cent', t => {
 })
 
 testOnBoth('a tail shows new records and late outcomes once, and says what it passed over', async (t, place) => {
-  const store = connectStore(place.store).createStore()
+  const store = (await connectStore(place.store)).createStore()
   await store.open()
   const reader = new TrailReader(store.db, place.store.kind)
   t.teardown(() => reader.close())

@@ -23,11 +23,11 @@ function openJournal (t: Test, { folder }: Pick<Place, 'folder'>, maxSegmentByte
   return { journal, close }
 }
 
-function openFeeder (t: Test, place: Place, options: { retention?: RetentionLimits, housekeepingMs?: number, now?: () => number } = {}) {
+async function openFeeder (t: Test, place: Place, options: { retention?: RetentionLimits, housekeepingMs?: number, now?: () => number } = {}) {
   const reports: FeederReport[] = []
   const messages: string[] = []
   const feeder = new Feeder({
-    ...connectStore(place.store),
+    ...await connectStore(place.store),
     reader: new JournalReader(place.folder),
     retention: { maxAgeMs: 1e12, maxBytes: 1e12 },
     now: Date.now,
@@ -45,7 +45,7 @@ function openFeeder (t: Test, place: Place, options: { retention?: RetentionLimi
 }
 
 async function readRows (place: Place): Promise<TrailRow[]> {
-  const store = connectStore(place.store).createStore()
+  const store = (await connectStore(place.store)).createStore()
   await store.open()
   const rows = await store.db.selectFrom('trail').selectAll().orderBy('seq').execute()
   await store.close()
@@ -54,7 +54,7 @@ async function readRows (place: Place): Promise<TrailRow[]> {
 
 testOnBoth('intent and outcome become one row, whether they come together or apart', async (t, place) => {
   const { journal } = openJournal(t, place)
-  const { feed } = openFeeder(t, place)
+  const { feed } = await openFeeder(t, place)
   const together = makeEntry({ query: 'limit=2' })
   const apart = makeEntry({ path: '/v3/api-keys', method: 'POST' })
   journal.record(together, () => {})
@@ -73,7 +73,7 @@ testOnBoth('intent and outcome become one row, whether they come together or apa
 
 testOnBoth('an asynchronous answer is added, before the outcome or long after', async (t, place) => {
   const { journal } = openJournal(t, place)
-  const { feed } = openFeeder(t, place)
+  const { feed } = await openFeeder(t, place)
   const [early, late] = [makeEntry(), makeEntry()]
   journal.record(early, () => {})
   journal.record(late, () => {})
@@ -98,15 +98,15 @@ testOnBoth('the same segments fed twice leave one row each', async (t, place) =>
     if (i % 3 > 0) journal.close(answered(entry))
     if (i % 3 > 1) journal.amend(entry.id, { async_id: `id-${i}`, async_status: 200 })
   }
-  const first = openFeeder(t, place)
+  const first = await openFeeder(t, place)
   await first.feed(journal)
   const before = await readRows(place)
-  const store = connectStore(place.store).createStore()
+  const store = (await connectStore(place.store)).createStore()
   await store.open()
   await store.db.updateTable('trail_position').set({ bytes: 0 }).execute()
   await store.close()
   await first.feeder.stop()
-  await openFeeder(t, place).feed(journal)
+  await (await openFeeder(t, place)).feed(journal)
   t.strictSame(await readRows(place), before)
   t.equal(before.length, 50)
   close()
@@ -114,7 +114,7 @@ testOnBoth('the same segments fed twice leave one row each', async (t, place) =>
 
 testOnBoth('segments go once they are stored, all but the newest', async (t, place) => {
   const { journal } = openJournal(t, place, 5000)
-  const { feed } = openFeeder(t, place)
+  const { feed } = await openFeeder(t, place)
   for (let i = 0; i < 200; i++) {
     journal.record(makeEntry(), () => {})
     journal.flush()
@@ -129,14 +129,14 @@ testOnBoth('what an earlier run left open is unfinished, what is open now is not
   const first = openJournal(t, place)
   const lost = makeEntry()
   first.journal.record(lost, () => {})
-  await openFeeder(t, place).feed(first.journal)
+  await (await openFeeder(t, place)).feed(first.journal)
   const neverStored = makeEntry()
   first.journal.record(neverStored, () => {})
   first.close()
   const second = openJournal(t, place)
   const open = makeEntry()
   second.journal.record(open, () => {})
-  const { feed, messages } = openFeeder(t, place)
+  const { feed, messages } = await openFeeder(t, place)
   await feed(second.journal)
   const outcomes = Object.fromEntries((await readRows(place)).map(row => [row.id, row.outcome]))
   t.strictSame(outcomes, { [lost.id]: 'unfinished', [neverStored.id]: 'unfinished', [open.id]: 'open' })
@@ -151,7 +151,7 @@ testOnBoth('torn and damaged lines are left out, and no other', async (t, place)
   fs.appendFileSync(join(place.folder, `${String(segment).padStart(12, '0')}.ndjson`), '["i","torn\n\0\0\0\0\n["z",1]\n["i","half a li')
   const second = openJournal(t, place)
   second.journal.record(makeEntry(), () => {})
-  const { feed, messages } = openFeeder(t, place)
+  const { feed, messages } = await openFeeder(t, place)
   await feed(second.journal)
   t.equal((await readRows(place)).length, 2)
   t.match(messages, ['trail: damaged lines of the journal were left out'])
@@ -159,7 +159,7 @@ testOnBoth('torn and damaged lines are left out, and no other', async (t, place)
 
 testOnBoth('text that databases refuse doesn\'t hold up the rest', async (t, place) => {
   const { journal } = openJournal(t, place)
-  const { feed } = openFeeder(t, place)
+  const { feed } = await openFeeder(t, place)
   const texts = ['\u0000', 'half \ud800 pair', '\\u0000', 'C:\\ud800\\\u0000', '💡', '\'; drop table trail; --', '{"a":[1,null]}', '{NULL,"x"}']
   for (const text of texts) journal.close(answered(makeEntry({ client_agent: text })))
   await feed(journal)
@@ -170,7 +170,7 @@ testOnBoth('rows stay in order when the clock jumps, and blocks know which times
   let nowMs = Date.UTC(2026, 0, 2)
   const jumpy = entryMaker({ now: () => nowMs, monotonic: () => 0 })
   const { journal } = openJournal(t, place)
-  const { feed } = openFeeder(t, place)
+  const { feed } = await openFeeder(t, place)
   const paths = ['/a', '/b', '/c']
   for (const path of paths) {
     journal.close(answered(jumpy({ path })))
@@ -178,7 +178,7 @@ testOnBoth('rows stay in order when the clock jumps, and blocks know which times
   }
   await feed(journal)
   t.strictSame((await readRows(place)).map(row => row.path), paths)
-  const store = connectStore(place.store).createStore()
+  const store = (await connectStore(place.store)).createStore()
   await store.open()
   const blocks = await store.db.selectFrom('trail_block').selectAll().execute()
   await store.close()
@@ -195,7 +195,7 @@ testOnBoth('old records go, in small steps; young ones and those still open stay
   let nowMs = Date.UTC(2026, 0, 1)
   const make = entryMaker({ now: () => nowMs, monotonic: () => 0 })
   const { journal } = openJournal(t, place)
-  const { feed, feeder, reports } = openFeeder(t, place, { now: () => nowMs, retention: { maxAgeMs: 86_400_000, maxBytes: 1e12 }, housekeepingMs: 20 })
+  const { feed, feeder, reports } = await openFeeder(t, place, { now: () => nowMs, retention: { maxAgeMs: 86_400_000, maxBytes: 1e12 }, housekeepingMs: 20 })
   journal.record(make({ path: '/still-open' }), () => {})
   for (let i = 0; i < 3000; i++) journal.close(answered(make({ path: '/old' })))
   await feed(journal)
@@ -210,13 +210,13 @@ testOnBoth('old records go, in small steps; young ones and those still open stay
 
 testOnBoth('the oldest records go when the store is too large', async (t, place) => {
   const { journal } = openJournal(t, place)
-  const { feed, feeder } = openFeeder(t, place, { retention: { maxAgeMs: 1e12, maxBytes: 1024 ** 2 }, housekeepingMs: 20 })
+  const { feed, feeder } = await openFeeder(t, place, { retention: { maxAgeMs: 1e12, maxBytes: 1024 ** 2 }, housekeepingMs: 20 })
   for (let round = 0; round < 8; round++) {
     for (let i = 0; i < 1000; i++) journal.close(answered(makeEntry({ path: `/v3/devices/${round}` })))
     await feed(journal)
   }
   feeder.advance(journal.position as never)
-  const store = connectStore(place.store).createStore()
+  const store = (await connectStore(place.store)).createStore()
   await store.open()
   t.teardown(() => store.close())
   await until(async () => await store.measure() <= 1024 ** 2)
@@ -231,18 +231,18 @@ testOnBoth('what an instance that is gone left open becomes unfinished', async (
   const lost = openJournal(t, other)
   const entry = makeEntry()
   lost.journal.record(entry, () => {})
-  const feeding = openFeeder(t, other, { now: () => nowMs })
+  const feeding = await openFeeder(t, other, { now: () => nowMs })
   await feeding.feed(lost.journal)
   await feeding.feeder.stop()
   nowMs += 11 * 60_000
   const { journal } = openJournal(t, place)
   journal.close(answered(makeEntry()))
-  const { feed } = openFeeder(t, place, { now: () => nowMs, housekeepingMs: 20 })
+  const { feed } = await openFeeder(t, place, { now: () => nowMs, housekeepingMs: 20 })
   await feed(journal)
   t.strictSame((await readRows(place)).map(row => row.outcome).sort(), ['answered', 'unfinished'])
   // It was only cut off, and comes back.
   lost.journal.close(answered(entry))
-  await openFeeder(t, other).feed(lost.journal)
+  await (await openFeeder(t, other)).feed(lost.journal)
   t.strictSame((await readRows(place)).map(row => row.outcome).sort(), ['answered', 'answered'])
 })
 
@@ -251,7 +251,7 @@ testOnSqlite('a damaged store is moved aside, a new one begun, and what the jour
   fs.writeFileSync(path, 'this is not a database, but it is longer than a hundred bytes, which is what SQLite looks at first of all.'.repeat(50))
   const { journal } = openJournal(t, place)
   journal.close(answered(makeEntry()))
-  const { feed, feeder, messages } = openFeeder(t, place)
+  const { feed, feeder, messages } = await openFeeder(t, place)
   await feed(journal)
   await feeder.drain()
   t.equal((await readRows(place)).length, 1)
@@ -262,7 +262,7 @@ testOnSqlite('a damaged store is moved aside, a new one begun, and what the jour
 testOnSqlite('a store that goes bad while it is used is replaced, too', async (t, place) => {
   const path = join(place.root, 'trail.db')
   const { journal } = openJournal(t, place)
-  const { feed, feeder } = openFeeder(t, place)
+  const { feed, feeder } = await openFeeder(t, place)
   for (let i = 0; i < 500; i++) journal.close(answered(makeEntry()))
   await feed(journal)
   await feeder.stop()
@@ -270,7 +270,7 @@ testOnSqlite('a store that goes bad while it is used is replaced, too', async (t
   fs.writeSync(fd, Buffer.alloc(fs.fstatSync(fd).size - 4096, 0xa5), 0, undefined, 4096)
   fs.closeSync(fd)
   journal.close(answered(makeEntry({ path: '/after' })))
-  const second = openFeeder(t, place)
+  const second = await openFeeder(t, place)
   await second.feed(journal)
   await second.feeder.drain()
   await until(async () => (await readRows(place)).some(row => row.path === '/after'))
@@ -279,7 +279,7 @@ testOnSqlite('a store that goes bad while it is used is replaced, too', async (t
 
 testOnSqlite('while the store is locked the journal keeps everything, and says so', async (t, place) => {
   const { journal } = openJournal(t, place)
-  const { feed, feeder, reports } = openFeeder(t, place)
+  const { feed, feeder, reports } = await openFeeder(t, place)
   journal.close(answered(makeEntry()))
   await feed(journal)
   const other = new DatabaseSync(join(place.root, 'trail.db'))
@@ -304,7 +304,7 @@ test('PostgreSQL may be away for as long as it likes', async t => {
   const root = t.testdir()
   const place: Place = { root, folder: join(root, 'journal'), store: { kind: 'postgres', url: await server.createDatabase(), sync: false }, server }
   const { journal } = openJournal(t, place, 20_000)
-  const { feed, feeder, reports } = openFeeder(t, place)
+  const { feed, feeder, reports } = await openFeeder(t, place)
   const ids: string[] = []
   const add = async () => {
     for (let i = 0; i < 20; i++) {

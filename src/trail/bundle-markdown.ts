@@ -1,0 +1,81 @@
+import type { BundledRequest, RelatedRequest, SupportBundle } from './bundle.ts'
+
+/** A bundle to be pasted into a ticket or a mail: readable as it stands, and as Markdown. */
+export function renderBundle ({ generated_at: at, proxy, requests }: SupportBundle): string {
+  return [
+    `# Support bundle: ${requests.length === 1 ? '1 request' : `${requests.length} requests`}`,
+    '',
+    `Made ${at} by izuma-proxy ${proxy.version} (Node.js ${proxy.node}), configuration ${code(proxy.configuration)}, region ${code(proxy.region)}, API ${code(proxy.api)}. It holds no key, header or body.`,
+    ...requests.flatMap(request => ['', ...renderRequest(request)])
+  ].join('\n') + '\n'
+}
+
+function renderRequest (request: BundledRequest): string[] {
+  return [
+    `## ${code(`${request.method} ${request.url}`)}`,
+    '',
+    ...renderFacts(request),
+    '',
+    '### Timeline',
+    '',
+    ...request.timeline.map(({ at, offset_ms: offset, event }) => `- ${at} (+${formatMs(offset)}) ${plain(event)}`),
+    ...renderExplanation(request),
+    ...renderRelated('Other tries within a minute', request.retries),
+    ...renderRelated('Made for this one', request.children),
+    ...renderRelated('Part of', request.parent === null ? [] : [request.parent])
+  ]
+}
+
+function renderFacts (request: BundledRequest): string[] {
+  const facts: Array<[label: string, value: string | null]> = [
+    ['Request id (X-Request-ID)', request.request_id ?? 'none: the API gave no answer with one'],
+    ['Proxy\'s id (X-Proxy-Request-ID)', request.proxy_request_id],
+    ['Status', request.status === null ? 'none' : String(request.status)],
+    ['Outcome', request.outcome],
+    ['Error', request.error === null ? null : [request.error.type, request.error.message].filter(Boolean).join(': ')],
+    ['Member', request.member],
+    ['Key', request.key_fingerprint],
+    ['Region', request.region],
+    ['Times sent', String(request.attempts)],
+    ['Bytes up, down', `${request.bytes_in}, ${request.bytes_out}`],
+    ['Policy', request.policy_decision],
+    ['Notes', request.notes.join(', ')],
+    ['Asynchronous answer', request.async === null ? null : `${request.async.id}: ${request.async.status ?? 'none yet'}${request.async.latency_ms === null ? '' : ` after ${formatMs(request.async.latency_ms)}`}`],
+    ['WebSocket close code', request.close_code === null ? null : String(request.close_code)],
+    ['The API\'s clock against ours', request.clock_offset_ms === null ? null : formatMs(request.clock_offset_ms)],
+    ['Client', request.client_agent],
+    ['Trace', request.trace_id]
+  ]
+  return facts.filter(([, value]) => value !== null && value !== '').map(([label, value]) => `- ${label}: ${code(value as string)}`)
+}
+
+function renderExplanation ({ explanation }: BundledRequest): string[] {
+  if (explanation === null) return []
+  const { likely, next, source } = explanation
+  return ['', '### Likely cause', '', likely, '', `Next: ${next}`, '', `Source: ${source.url.startsWith('http') ? `[${source.title}](${source.url})` : `${source.title} (${source.url})`}`]
+}
+
+function renderRelated (title: string, requests: RelatedRequest[]): string[] {
+  if (requests.length === 0) return []
+  return ['', `### ${title}`, '', ...requests.map(request =>
+    `- ${request.started_at} ${request.status ?? request.outcome}${request.error_type === null ? '' : ` ${code(request.error_type)}`}, request id ${code(request.request_id ?? 'none')}, proxy's id ${code(request.proxy_request_id)}`)]
+}
+
+/** As code, so that nothing in it is Markdown: the fence is longer than any in the text. Control characters go. */
+export function code (text: string): string {
+  const line = plain(text)
+  const longest = Math.max(0, ...[...line.matchAll(/`+/g)].map(([run]) => run.length))
+  const fence = '`'.repeat(longest + 1)
+  const padding = line.startsWith('`') || line.endsWith('`') ? ' ' : ''
+  return `${fence}${padding}${line}${padding}${fence}`
+}
+
+function plain (text: string): string {
+  // eslint-disable-next-line no-control-regex
+  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]+/g, ' ')
+}
+
+export function formatMs (ms: number): string {
+  if (Math.abs(ms) >= 10_000) return `${(ms / 1000).toFixed(1)} s`
+  return `${ms >= 100 || Number.isInteger(ms) ? Math.round(ms) : Number(ms.toPrecision(3))} ms`
+}
