@@ -1,18 +1,30 @@
 /** Which paths of the API the room answers itself or looks into. All take the canonical path: decoded once, `//` and dots resolved. */
 
-const notificationPaths = new Set(['callback', 'channel', 'pull', 'websocket', 'websocket-connect'].map(name => `/v2/notification/${name}`))
+const notificationMethods: Record<string, readonly string[]> = {
+  callback: ['GET', 'PUT', 'DELETE'],
+  channel: ['GET'],
+  pull: ['GET', 'DELETE'],
+  websocket: ['GET', 'PUT', 'DELETE'],
+  'websocket-connect': ['GET']
+}
 
-export type OwnPath = 'notification' | 'device-request' | 'resource' | 'subscription'
+export type OwnPath = 'notification' | 'device-request' | 'resource' | 'subscription' | 'unknown-method'
 
 /** What a request is to this room, or `undefined` if it is none of its. */
 export function classifyPath (method: string, canonicalPath: string): OwnPath | undefined {
   if (!canonicalPath.startsWith('/v2/')) return undefined
   const path = canonicalPath.endsWith('/') ? canonicalPath.slice(0, -1) : canonicalPath
-  if (notificationPaths.has(path)) return 'notification'
+  if (path.startsWith('/v2/notification/')) return classifyNotification(method, path.slice('/v2/notification/'.length))
   if (path.startsWith('/v2/device-requests/')) return method === 'POST' ? 'device-request' : undefined
   if (path.startsWith('/v2/endpoints/')) return path.indexOf('/', '/v2/endpoints/'.length) === -1 ? undefined : 'resource'
   if (path === '/v2/subscriptions') return ['GET', 'PUT', 'DELETE'].includes(method) ? 'subscription' : undefined
   return path.startsWith('/v2/subscriptions/') && ['PUT', 'DELETE'].includes(method) ? 'subscription' : undefined
+}
+
+/** A method that the API doesn't document might do anything to the channel. */
+function classifyNotification (method: string, name: string): OwnPath | undefined {
+  if (!Object.hasOwn(notificationMethods, name)) return undefined
+  return notificationMethods[name]?.includes(method) ? 'notification' : 'unknown-method'
 }
 
 /** `/v2/<service>/<device>/<resource path>`: the last two, the resource path without leading or trailing slash. */

@@ -93,7 +93,7 @@ function keepToOwnPaths (request: FastifyRequest, _reply: FastifyReply, done: (e
   if (request.routeOptions.config?.channel === true || method === 'OPTIONS') return done()
   const own = classifyPath(method, target.canonicalPath)
   if (own === undefined) return done()
-  if (own === 'notification' && target.path === target.canonicalPath) return done(proxyError('method_not_allowed'))
+  if (own === 'unknown-method') return done(proxyError('method_not_allowed'))
   done(proxyError('request_target_invalid', { message: 'Write this path as the API documents it: the proxy shares what is behind it.' }))
 }
 

@@ -1,8 +1,7 @@
-import { existsSync } from 'node:fs'
 import { createServer, request, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { chromium } from 'playwright-core'
 import t from 'tap'
+import { noBrowser, startBrowser } from '../support/browser.ts'
 import { notify, payloads, startChannelProxy, type ChannelProxy } from '../support/channel-proxy.ts'
 import { waitFor } from '../support/wait-for.ts'
 
@@ -132,17 +131,12 @@ t.test('a reader that stalls is cut off, without hurting the others', async t =>
   t.equal((await stream.until(150)).length, 150)
 })
 
-const browser = '/usr/bin/chromium'
-
-t.test('a page in a browser hears everything over an event stream and a WebSocket, across a broken connection', { skip: !existsSync(browser) && `${browser} is not installed` }, async t => {
+t.test('a page in a browser hears everything over an event stream and a WebSocket, across a broken connection', { skip: noBrowser }, async t => {
   const page = createServer((_request, response) => response.setHeader('content-type', 'text/html').end('<!doctype html>'))
   await new Promise<void>(resolve => page.listen(0, '127.0.0.1', resolve))
   const origin = `http://127.0.0.1:${(page.address() as AddressInfo).port}`
-  const running = await chromium.launch({ executablePath: browser, args: ['--no-sandbox'] })
-  t.teardown(async () => {
-    await running.close()
-    page.close()
-  })
+  t.teardown(() => page.close())
+  const running = await startBrowser(t)
   const proxy = await startChannelProxy(t, { environment: { PROXY_ALLOWED_ORIGINS: origin } })
   const tab = await running.newPage()
   await tab.goto(origin)
