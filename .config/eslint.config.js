@@ -6,6 +6,8 @@ export default [
     files: ['**/*.ts'],
     languageOptions: { parserOptions: { projectService: true } },
     rules: {
+      // `void promise` is how a promise is let go on purpose.
+      'no-void': 'off',
       '@typescript-eslint/no-floating-promises': ['error', { ignoreIIFE: true }],
       '@typescript-eslint/no-misused-promises': ['error', { checksVoidReturn: false }],
       '@typescript-eslint/await-thenable': 'error',

@@ -1,5 +1,5 @@
 import type { Command } from './command.ts'
-import { runChecks } from './checks.ts'
+import { runChecks, type CheckResult } from './checks.ts'
 import { SettingsError } from '../config/load.ts'
 import type { Settings } from '../config/table.ts'
 
@@ -25,15 +25,6 @@ and changes nothing.
     if (options['json']) terminal.stdout.write(JSON.stringify({ ok: results.every(({ state }) => state !== 'failed'), checks: results }, null, 2) + '\n')
     return results.some(({ state }) => state === 'failed') ? 1 : 0
   }
-}
-
-export interface CheckResult {
-  name: string
-  state: 'ok' | 'warning' | 'failed' | 'skipped'
-  /** What was found. No secrets. */
-  found: string
-  /** What to do, unless it is ok. */
-  fix?: string
 }
 
 function loadOrReport (load: () => Settings, report: (result: CheckResult) => void): Settings | undefined {

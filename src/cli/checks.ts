@@ -11,7 +11,15 @@ import type { Settings } from '../config/table.ts'
 import { classifyFailure } from '../upstream/failures.ts'
 import { verifiedTls } from '../upstream/tls-options.ts'
 import { parseTeam } from '../team/team-file.ts'
-import type { CheckResult } from './check.ts'
+
+export interface CheckResult {
+  name: string
+  state: 'ok' | 'warning' | 'failed' | 'skipped'
+  /** What was found. No secrets. */
+  found: string
+  /** What to do, unless it is ok. */
+  fix?: string
+}
 
 type Report = (result: CheckResult) => void
 

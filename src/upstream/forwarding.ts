@@ -38,14 +38,6 @@ export interface ErrorReader {
   end (): { type: string | null, message: string | null, requestId: string | null }
 }
 
-/** One request as it goes on the wire. */
-export interface WireRequest {
-  method: string
-  path: string
-  headers: string[]
-  key: Secret
-}
-
 /** Appends what only the proxy may say: whom it talks to, and the key. */
 export function completeHeaders (headers: string[], host: string, key: Secret): string[] {
   headers.push('Host', host, 'Authorization', `Bearer ${key.reveal()}`)
