@@ -8,6 +8,7 @@ import { startApi } from '../support/api-server.ts'
 import { startAttacked } from '../support/attacked-proxy.ts'
 import { ask } from '../support/client.ts'
 import { startAlone } from '../support/lone-proxy.ts'
+import { makeAccessKey, startProxy } from '../support/proxy.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 const host = '127.0.0.1'
@@ -36,7 +37,8 @@ t.test('slow headers, and connections that say nothing: cut off in time, and nob
 
 // One slow upload holds a connection to the API as long as it lasts; as many as there are connections would take them all (R-U-Dead-Yet).
 t.test('slow uploads leave connections to the API for everybody else', async t => {
-  const { proxy } = await startAttacked(t, { '--upstream-connections': '8' })
+  const api = await startApi(t, (request, response) => { request.resume().once('end', () => { response.end('{}') }) })
+  const proxy = await startProxy(t, { api, accessKey: makeAccessKey(), flags: { '--upstream-connections': '8' } })
   const slow = openMany(t, proxy.port, 60, 'POST /v3/devices HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nslow')
   for (const socket of slow) if (socket.connecting) await new Promise(resolve => socket.once('connect', resolve))
   for (let i = 0; i < 20; i++) t.equal((await ask(proxy.url, '/v3/devices')).status, 200)
