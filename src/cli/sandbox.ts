@@ -65,6 +65,7 @@ async function runSandbox ({ options, terminal }: Invocation, folder: string): P
     seed: readNumber(options, 'seed', 1, 0xffffffff),
     latencyMs: readNumber(options, 'latency', 0, 600_000),
     quiet: options['quiet'] === true,
+    keepReceived: 0,
     ...kept === undefined ? {} : { accessKeys: [kept] }
   })
   try {
