@@ -1,4 +1,4 @@
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import type { OpenEntry } from '../trail/record.ts'
 import type { Credential } from './credential.ts'
 import type { Doorkeeper } from './doorkeeper.ts'
@@ -13,16 +13,18 @@ interface Hold { lease: Lease, credential: Credential, request: FastifyRequest }
 interface GateOptions {
   doorkeeper: Doorkeeper
   limits: Limits & { countRefusal (usage: Usage): void }
+  log: FastifyBaseLogger
 }
 
 /** The way in: who asks, may they, is it their turn. */
 export class Gate {
   readonly #options: GateOptions
   readonly #holds = new Map<OpenEntry, Hold>()
-  readonly #wrongTokens = new WrongTokens()
+  readonly #wrongTokens: WrongTokens
 
   constructor (options: GateOptions) {
     this.#options = options
+    this.#wrongTokens = new WrongTokens(network => options.log.warn({ network }, 'many wrong member tokens come from here: they are limited'))
   }
 
   /** The `onRequest` hook. */

@@ -72,6 +72,11 @@ export class LocalLimits implements Limits {
     else this.#openAll[kind]--
   }
 
+  /** How busy the shared key is, for `status`. */
+  pressure (): { open: number, waiting: number } {
+    return { open: this.#queue.open, waiting: this.#queue.waiting }
+  }
+
   /** Counts a refusal of any room's against the member, for the console. */
   countRefusal (usage: Usage): void {
     this.#turnDay()

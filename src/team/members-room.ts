@@ -45,7 +45,7 @@ export async function plugMembers (app: FastifyInstance, settings: Settings, pat
   })
   const signer = new SessionSigner(sessions.key)
   const doorkeeper = createDoorkeeper(state, settings.tlsClientCaFile !== undefined, request => identifyBySession(state, signer, sessions, request))
-  const gate = new Gate({ doorkeeper, limits })
+  const gate = new Gate({ doorkeeper, limits, log: app.log })
   cutOff = () => gate.cutOff(state.holds)
   await keepUsage(app, limits, new UsageFile(join(stateFolder, 'team-usage.json')))
   app.decorate('team', createService(state, limits))

@@ -66,7 +66,7 @@ export class TeamState {
   readonly report = (): HealthReport => ({
     state: this.#problem === undefined ? 'ok' : 'degraded',
     ready: true,
-    details: { file: this.#options.path, members: this.roster.size, ...(this.#problem !== undefined && { problem: this.#problem }) }
+    details: { file: this.#options.path, members: this.roster.size, ...this.#options.limits.pressure(), ...(this.#problem !== undefined && { problem: this.#problem }) }
   })
 
   /** For whoever ended something by hand, such as a session. */

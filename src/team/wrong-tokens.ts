@@ -1,5 +1,8 @@
 import { fillBucket, takeToken, type Bucket, type Rate } from './token-bucket.ts'
 
+/** How often one address is worth a line in the log. */
+const remindMs = 60_000
+
 const allowance: Rate = { perSecond: 5, burst: 50 }
 
 /** Addresses remembered; beyond that the one that has been good for longest is forgotten. */
@@ -10,16 +13,27 @@ const mostAddresses = 10_000
  * NAT; guessing 256 bits is hopeless anyway, this keeps the noise down. IPv6 clients are counted by their /64.
  */
 export class WrongTokens {
-  readonly #buckets = new Map<string, Bucket>()
+  readonly #networks = new Map<string, { bucket: Bucket, remindedMs: number }>()
+  readonly #onLimited: (network: string) => void
+
+  /** @param onLimited called when a network begins to be limited, and once a minute while it goes on */
+  constructor (onLimited: (network: string) => void) {
+    this.#onLimited = onLimited
+  }
 
   /** Notes a wrong token. Returns 0, or the milliseconds until the address may be wrong again. */
   note (address: string, nowMs: number): number {
     const network = findNetwork(address)
-    const bucket = this.#buckets.get(network) ?? fillBucket(allowance, nowMs)
-    this.#buckets.delete(network)
-    this.#buckets.set(network, bucket)
-    if (this.#buckets.size > mostAddresses) this.#buckets.delete(this.#buckets.keys().next().value as string)
-    return takeToken(bucket, allowance, nowMs)
+    const known = this.#networks.get(network) ?? { bucket: fillBucket(allowance, nowMs), remindedMs: -Infinity }
+    this.#networks.delete(network)
+    this.#networks.set(network, known)
+    if (this.#networks.size > mostAddresses) this.#networks.delete(this.#networks.keys().next().value as string)
+    const waitMs = takeToken(known.bucket, allowance, nowMs)
+    if (waitMs > 0 && nowMs - known.remindedMs >= remindMs) {
+      known.remindedMs = nowMs
+      this.#onLimited(network)
+    }
+    return waitMs
   }
 }
 

@@ -154,7 +154,7 @@ test('with mutual TLS the certificate\'s CN names the member', async t => {
 
 test('a thousand wrong tokens cost little, are limited by address, and shut no member out', async t => {
   const { headers, entry } = makeToken()
-  const { url, entries } = await startTeamServer(t, { team: { members: { alice: { tokens: [entry] } } } })
+  const { url, entries, log } = await startTeamServer(t, { team: { members: { alice: { tokens: [entry] } } } })
   const agent = new Agent({ keepAlive: true, maxSockets: 8 })
   const wrong = { agent, headers: { authorization: `Bearer ${createToken()}` } }
   const startedAt = performance.now()
@@ -168,6 +168,7 @@ test('a thousand wrong tokens cost little, are limited by address, and shut no m
   t.equal(answers.filter(({ status, headers }) => status === 429 && headers['retry-after'] === '1').length, 1000 - refused, 'the rest 429')
   t.equal((await fetch(`${url}/v3/devices`, { headers })).status, 200)
   t.ok(entries.length >= 1001, 'each has its entry')
+  t.match(log.filter(line => line['network'] !== undefined), [{ network: '127.0.0.1' }], 'one line says so')
   t.comment(`${Math.round(elapsedMs)} ms, CPU of server and client together ${Math.round((user + system) / 1000)} ms`)
 })
 
