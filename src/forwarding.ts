@@ -20,7 +20,7 @@ export function makeForwarding (settings: Settings, app: FastifyInstance): Forwa
   const ownHeaders = (request: FastifyRequest) => ['X-Proxy-Request-ID', request.entry.id, ...corsHeaders(request)]
   return {
     requestHeaders (request) {
-      const flat = forwardRequestHeaders(request.raw.rawHeaders, { acceptEncoding, notes: request.target.notes })
+      const flat = forwardRequestHeaders(request.raw.rawHeaders, { acceptEncoding })
       app.tracing?.send(request.entry, flat)
       return flat
     },

@@ -6,7 +6,6 @@ const drop = 1
 const connection = 2
 const acceptEncoding = 4
 const referer = 8
-const cookie = 16
 
 const droppedPrefixes = ['proxy-', 'x-forwarded-', 'x-proxy-', 'sec-fetch-', 'sec-websocket-', 'access-control-request-']
 
@@ -15,8 +14,7 @@ const rules = createHeaderRules([
   [connection, ['connection']],
   [drop, ['keep-alive', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'http2-settings', 'expect']],
   // The upstream room sets these itself, last.
-  [drop, ['host', 'authorization']],
-  [cookie, ['cookie', 'cookie2']],
+  [drop, ['host', 'authorization', 'cookie', 'cookie2']],
   // Claims about where a request came from and what it really asks for: nobody in front of this proxy is trusted to
   // make them, and policy was judged on the method and target of the request line.
   [drop, ['forwarded', 'via', 'x-real-ip', 'x-client-ip', 'true-client-ip', 'cf-connecting-ip', 'x-cluster-client-ip']],
@@ -35,8 +33,6 @@ function judgeOthers (name: string): number {
 export interface RequestHeaderOptions {
   /** What to ask upstream for in place of the client's Accept-Encoding; `undefined` drops it. Called once for each such header. */
   acceptEncoding: (value: string) => string | undefined
-  /** Where codes of what hygiene did are added, for the trail: `target.notes`. */
-  notes: string[]
 }
 
 /**
@@ -50,7 +46,7 @@ export function forwardRequestHeaders (raw: readonly string[], options: RequestH
     const name = raw[i] as string
     const value = raw[i + 1] as string
     const rule = rules.of(name)
-    if (rule === pass) headers.push(name, scrub(value, options.notes))
+    if (rule === pass) headers.push(name, scrub(value))
     else if (rule === connection) named = readConnectionOptions(value, named)
     else pushManaged(headers, name, value, rule, options)
   }
@@ -58,31 +54,22 @@ export function forwardRequestHeaders (raw: readonly string[], options: RequestH
 }
 
 function pushManaged (headers: string[], name: string, value: string, rule: number, options: RequestHeaderOptions): void {
-  if (rule === referer) headers.push(name, scrubReferer(value, options.notes))
+  if (rule === referer) headers.push(name, scrubReferer(value))
   else if (rule === acceptEncoding) {
     const wanted = options.acceptEncoding(value)
     if (wanted !== undefined) headers.push(name, wanted)
-  } else if (rule === cookie) scrub(value, options.notes)
+  }
 }
 
-function scrub (value: string, notes: string[]): string {
-  if (value.length < 20 || !mayHoldCredential(value)) return value
-  const scrubbed = redactCredentials(value)
-  if (scrubbed !== value) note(notes, 'key_removed_from_header')
-  return scrubbed
+function scrub (value: string): string {
+  return value.length < 20 ? value : redactCredentials(value)
 }
 
 /** A page that was opened with `?apiKey=…` in its address names the key in every Referer. */
-function scrubReferer (value: string, notes: string[]): string {
+function scrubReferer (value: string): string {
   if (!mayHoldCredential(value)) return value
   const mark = value.indexOf('?')
   const query = mark < 0 ? '' : removeKeys(value.slice(mark + 1))
   const page = mark < 0 ? value : value.slice(0, mark)
-  const scrubbed = redactCredentials(query === '' ? page : `${page}?${query}`)
-  if (scrubbed !== value) note(notes, 'key_removed_from_referer')
-  return scrubbed
-}
-
-function note (notes: string[], code: string): void {
-  if (!notes.includes(code)) notes.push(code)
+  return redactCredentials(query === '' ? page : `${page}?${query}`)
 }

@@ -46,9 +46,10 @@ t.test('the trail and the log name a credential in a URL, and do not hold it', a
   t.match(bodyOf((await sendRaw(port, get(`/v3/${legacyKey}`))).text), { code: 400, type: 'access_key_in_url' })
   t.match(bodyOf((await sendRaw(port, get(`/v3/devices?token=${memberToken}`))).text), { code: 400, type: 'access_key_in_url', message: /member token/ })
   t.equal((await sendRaw(port, get('/v3/devices', `Authorization: Bearer ${fullKey}`))).status, 200)
-  t.same(entries.map(entry => entry.notes), ['key_removed_from_query', 'key_in_path', 'token_in_url', 'key_sent_as_token'])
+  t.equal((await sendRaw(port, get('/v3/devices', `Referer: http://localhost/?${fullKey}`))).status, 200)
+  t.same(entries.map(entry => entry.notes), ['key_removed_from_query', 'key_in_path', 'token_in_url', 'key_sent_as_token', 'key_removed_from_header'])
   t.match(entries[0], { query: 'limit=2' })
-  for (const code of ['key_removed_from_query', 'key_in_path', 'token_in_url', 'key_sent_as_token']) t.match(log(), `"code":"${code}"`)
+  for (const code of ['key_removed_from_query', 'key_in_path', 'token_in_url', 'key_sent_as_token', 'key_removed_from_header']) t.match(log(), `"code":"${code}"`)
   for (const credential of [fullKey, legacyKey, memberToken]) {
     const written = JSON.stringify(entries) + log()
     t.notOk(written.includes(credential.slice(-16)))

@@ -52,7 +52,7 @@ export async function startGuardedApp ({ settings: changes = {}, judge = () => u
   const answer = async (request: FastifyRequest) => {
     reached.push(request)
     const { target } = request
-    return await serve(request) ?? { target, method: request.method, headers: forwardRequestHeaders(request.raw.rawHeaders, { acceptEncoding: value => value, notes: [] }) }
+    return await serve(request) ?? { target, method: request.method, headers: forwardRequestHeaders(request.raw.rawHeaders, { acceptEncoding: value => value }) }
   }
   app.all('/*', answer)
   await app.listen({ port: 0, host: '127.0.0.1' })
