@@ -18,6 +18,7 @@ export class EscapeCheck {
   readonly #suspect = new Uint8Array(256)
   readonly #percent: RegExp
   readonly #json: RegExp
+  readonly #holdsSlash: boolean
 
   constructor (patterns: readonly KeyPattern[]) {
     const characters = new Set([...patterns.flatMap(({ text, from, to }) => [...text.slice(from, to)]), ...'abcdefghijklmnopqrstuvwxyz0123456789\\'])
@@ -27,11 +28,12 @@ export class EscapeCheck {
     const hex = [...new Set(codes)].map(code => code.toString(16)).join('|')
     this.#percent = new RegExp(`%(?:25)*(?:${hex})`, 'i')
     // An escaped percent sign may begin an escape of the other kind.
-    this.#json = new RegExp(`\\\\u00(?:25|${hex})${characters.has('/') ? '|\\\\/' : ''}`, 'i')
+    this.#json = new RegExp(`\\\\u00(?:25|${hex})`, 'i')
+    this.#holdsSlash = characters.has('/')
   }
 
   isSuspect (text: string): boolean {
-    return (text.includes('\\') && this.#json.test(text)) || this.#hasSuspectPercent(text)
+    return (text.includes('\\u00') && this.#json.test(text)) || (this.#holdsSlash && text.includes('\\/')) || this.#hasSuspectPercent(text)
   }
 
   #hasSuspectPercent (text: string): boolean {

@@ -1,14 +1,8 @@
+import type { BodyStream } from './body-stream.ts'
 import { decodeEscapes, dropOpenEscape } from './escapes.ts'
 import { KeyMatcher, type Range } from './key-matcher.ts'
 import { keyMarker } from './redact.ts'
 import type { Secret } from './secret.ts'
-
-/** A body on its way: give it chunks, pass on what comes back, and at the end what was still held. */
-export interface BodyStream {
-  readonly changesLength: boolean
-  push (chunk: Buffer): Buffer
-  end (): Buffer
-}
 
 const matchers = new WeakMap<readonly Secret[], KeyMatcher>()
 
