@@ -61,9 +61,12 @@ export class LogReader {
 }
 
 function convert (event: LoggedEvent, asObjects: boolean): Buffer {
-  if (!event.bytes.includes('de-registrations') && !event.bytes.includes('registrations-expired')) return event.bytes
   const known = converted[asObjects ? 1 : 0]
   let bytes = known.get(event)
-  if (bytes === undefined) known.set(event, bytes = Buffer.from(convertRemovals(event.bytes.toString(), asObjects)))
+  if (bytes === undefined) known.set(event, bytes = holdsRemovals(event) ? Buffer.from(convertRemovals(event.bytes.toString(), asObjects)) : event.bytes)
   return bytes
+}
+
+function holdsRemovals ({ bytes }: LoggedEvent): boolean {
+  return bytes.includes('de-registrations') || bytes.includes('registrations-expired')
 }

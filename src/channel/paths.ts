@@ -12,8 +12,10 @@ export type OwnPath = 'notification' | 'device-request' | 'resource' | 'subscrip
 
 /** What a request is to this room, or `undefined` if it is none of its. */
 export function classifyPath (method: string, canonicalPath: string): OwnPath | undefined {
-  if (!canonicalPath.startsWith('/v2/')) return undefined
-  const path = canonicalPath.endsWith('/') ? canonicalPath.slice(0, -1) : canonicalPath
+  if (!/^\/v2\//i.test(canonicalPath)) return undefined
+  // Whether the API tells cases apart is not known; what would be ours in either way must not pass in one.
+  const folded = canonicalPath.toLowerCase()
+  const path = folded.endsWith('/') ? folded.slice(0, -1) : folded
   if (path.startsWith('/v2/notification/')) return classifyNotification(method, path.slice('/v2/notification/'.length))
   if (path.startsWith('/v2/device-requests/')) return method === 'POST' ? 'device-request' : undefined
   if (path.startsWith('/v2/endpoints/')) return path.indexOf('/', '/v2/endpoints/'.length) === -1 ? undefined : 'resource'

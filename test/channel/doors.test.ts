@@ -23,6 +23,7 @@ t.test('what is shared can\'t be reached by writing its path in another way', as
     ['PUT', `//v2/subscriptions/${device}/3/0`, 400],
     ['POST', `//v2/device-requests/${device}?async-id=1`, 400],
     ['GET', `//v2/endpoints/${device}/3/0`, 400],
+    ['PUT', '/v2/Notification/callback', 400],
     ['HEAD', '/v2/notification/pull', 405],
     ['HEAD', '/v2/notification/websocket', 405],
     ['PATCH', '/v2/notification/websocket', 405],

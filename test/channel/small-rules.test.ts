@@ -80,7 +80,7 @@ t.test('tells which paths are this room\'s, however they are written', async t =
     ['GET', '/v2/endpoints', undefined], ['GET', '/v2/endpoints/d', undefined], ['GET', '/v2/endpoints/d/', undefined], ['PUT', '/v2/endpoints/d/3/0', 'resource'],
     ['GET', '/v2/subscriptions', 'subscription'], ['HEAD', '/v2/subscriptions', undefined], ['DELETE', '/v2/subscriptions/', 'subscription'],
     ['DELETE', '/v2/subscriptions/d', 'subscription'], ['PUT', '/v2/subscriptions/d/3/0/1', 'subscription'], ['GET', '/v2/subscriptions/d', undefined],
-    ['GET', '/v3/devices', undefined], ['GET', '/_proxy/notifications', undefined]
+    ['GET', '/v3/devices', undefined], ['PUT', '/V2/Notification/Callback', 'notification'], ['GET', '/_proxy/notifications', undefined]
   ]
   for (const [method, path, own] of cases) t.equal(classifyPath(method, path), own, `${method} ${path}`)
   t.same(readResource('/v2/subscriptions/d/3/0/1'), { device: 'd', path: '3/0/1' })
