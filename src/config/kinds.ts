@@ -55,6 +55,13 @@ export const size = kind(Type.String({ pattern: '^[0-9]+(B|KiB|MiB|GiB)$' }), 'a
 /** Comma-separated; surrounding spaces and empty items are dropped. */
 export const list = kind(Type.String(), 'a comma-separated list', value => value.split(',').map(item => item.trim()).filter(item => item !== ''))
 
+/** Comma-separated names, `name`, `name:port` or `[::1]`; no patterns: a Host is served or it isn't. */
+export const hosts = kind(Type.String(), 'a comma-separated list of host names, each with or without a port', value =>
+  list.decode(value).map(item => {
+    if (!/^(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)\.?(?::[0-9]{1,5})?$/.test(item)) throw new Error(`holds ${JSON.stringify(item)}, which is not a host name (name, name:port or [::1], no scheme, no *)`)
+    return item
+  }))
+
 /** `https://host[:port]` and nothing else; the value is the origin as a URL prints it. */
 export const httpsOrigin = kind(Type.String({ pattern: '^https://[^/?#@\\\\\\s]+/?$' }), 'https://host[:port] and nothing else', decodeOrigin)
 

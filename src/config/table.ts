@@ -48,7 +48,7 @@ export const table = {
   tlsKeyFile: row('PROXY_TLS_KEY_FILE', kinds.path, { group: 'Listener', doc: 'PEM private key of that certificate.' }),
   tlsClientCaFile: row('PROXY_TLS_CLIENT_CA_FILE', kinds.path, { group: 'Listener', doc: 'PEM certificates of the authority that signs client certificates: mutual TLS, the member is the certificate\'s CN.' }),
   healthListen: row('PROXY_HEALTH_LISTEN', kinds.listenAddress, { group: 'Listener', doc: 'A second listener that serves only health and metrics, e.g. `0.0.0.0:9090` for the kubelet.' }),
-  allowedHosts: row('PROXY_ALLOWED_HOSTS', kinds.list, { group: 'Listener', default: 'localhost,127.0.0.1,[::1]', doc: '`Host` values that are served, without port (any port) or with one (that port). Stops DNS rebinding.' }),
+  allowedHosts: row('PROXY_ALLOWED_HOSTS', kinds.hosts, { group: 'Listener', default: 'localhost,127.0.0.1,[::1]', doc: '`Host` values that are served, without port (any port) or with one (that port). Stops DNS rebinding.' }),
 
   allowedOrigins: row('PROXY_ALLOWED_ORIGINS', kinds.webOrigins, { group: 'Browsers', default: '', doc: 'Exact origins whose pages may use the proxy, e.g. `http://localhost:5173`.' }),
 
