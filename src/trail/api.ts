@@ -19,9 +19,9 @@ import { Tail } from './tail.ts'
  *   GET /_proxy/trail                 list; with `Accept: text/event-stream` as the next
  *   GET /_proxy/trail/tail            live, as server-sent events
  *   GET /_proxy/trail/series          counts, errors and percentiles over time; `buckets=60`
- *   GET /_proxy/trail/bundle          support bundle of what a list would give (100 records at most)
+ *   GET /_proxy/trail/bundle          support bundle of what a list would give, e.g. `?id__in=…,…` (100 records at most)
  *   GET /_proxy/trail/{id}            one record, with its explanation; by our id or by the API's X-Request-ID
- *   GET /_proxy/trail/{id}/bundle     support bundle; several ids with commas; `Accept: text/markdown` or `format=markdown`
+ *   GET /_proxy/trail/{id}/bundle     support bundle; as Markdown with `Accept: text/markdown` or `format=markdown`
  */
 export interface TrailApiOptions {
   settings: Settings
@@ -67,9 +67,7 @@ async function trailApi (app: FastifyInstance, { settings, program }: TrailApiOp
     return sendJson(reply, { ...item as TrailItem, explanation: explain(item as TrailItem) } satisfies TrailDetail)
   })
   app.get<{ Params: { id: string } }>('/_proxy/trail/:id/bundle', async (request, reply) => {
-    const ids = request.params.id.split(',')
-    if (ids.length > mostBundled) throw proxyError('validation_error', { fields: [{ name: 'id', message: `More than ${mostBundled} ids.` }] })
-    const items = (await Promise.all(ids.map(id => findItems(reading, request, id)))).flat()
+    const items = await findItems(reading, request, request.params.id)
     return sendBundle(reply, chooseFormat(request), await bundle(reading, items, context))
   })
 }

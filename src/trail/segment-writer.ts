@@ -58,7 +58,9 @@ export class SegmentWriter {
   /** Where writing stands; `undefined` until the journal could be locked. */
   get position (): Position | undefined {
     if (this.#lock === undefined) return undefined
-    return { journalId: this.#journalId, firstSegment: this.#firstSegment, segment: this.#segment, bytes: this.#bytes }
+    // Before this run's first line: all that an earlier one wrote.
+    const bytes = this.#segment < this.#firstSegment ? Number.MAX_SAFE_INTEGER : this.#bytes
+    return { journalId: this.#journalId, firstSegment: this.#firstSegment, segment: this.#segment, bytes }
   }
 
   /** Takes the lock and finds out where an earlier run stopped. Throws JournalInUseError, or what the system says. */

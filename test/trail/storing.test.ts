@@ -143,6 +143,15 @@ testOnBoth('what an earlier run left open is unfinished, what is open now is not
   t.match(messages, [/marked unfinished/])
 })
 
+testOnBoth('what an earlier run left open is unfinished before this one has written anything', async (t, place) => {
+  const first = openJournal(t, place)
+  first.journal.record(makeEntry(), () => {})
+  first.close()
+  const { feed } = await openFeeder(t, place)
+  await feed(openJournal(t, place).journal)
+  t.strictSame((await readRows(place)).map(row => row.outcome), ['unfinished'])
+})
+
 testOnBoth('torn and damaged lines are left out, and no other', async (t, place) => {
   const first = openJournal(t, place)
   first.journal.record(makeEntry(), () => {})

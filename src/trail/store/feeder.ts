@@ -109,7 +109,7 @@ export class Feeder {
     if (segment === undefined) return false
     const from = segment === this.#cursor.segment ? this.#cursor.bytes : 0
     const stretch = this.#read(segment, from, target)
-    if (stretch.lines.length === 0) return this.#leaveSegment(segment, target)
+    if (stretch.lines.length === 0) return this.#leaveSegment(store, segment, target)
     await this.#apply(store, stretch, segment, target)
     return true
   }
@@ -153,8 +153,12 @@ export class Feeder {
     }
   }
 
-  #leaveSegment (segment: number, target: Position): boolean {
-    if (segment >= target.segment) return false
+  async #leaveSegment (store: Store, segment: number, target: Position): Promise<boolean> {
+    if (segment >= target.segment) {
+      // This run has written nothing yet, and all of the earlier ones is stored.
+      if (!this.#marked && target.segment < target.firstSegment) await this.#markUnfinished(store, target)
+      return false
+    }
     this.#cursor = { segment: segment + 1, bytes: 0 }
     this.#options.reader.delete(segment)
     return true

@@ -18,6 +18,10 @@ export interface SqliteOptions {
   busyTimeoutMs?: number
 }
 
+const usualBusyTimeoutMs = 1000
+/** Another instance may be making the tables on a slow disk. */
+const migrationBusyTimeoutMs = 10_000
+
 /** One file, written by one connection in this thread; readers have connections of their own (WAL). */
 export class SqliteStore implements Store {
   readonly db: Kysely<Schema>
@@ -28,18 +32,19 @@ export class SqliteStore implements Store {
 
   constructor (options: SqliteOptions) {
     this.#options = options
-    this.#database = new DatabaseSync(options.path, { open: false, timeout: options.busyTimeoutMs ?? 1000 })
+    this.#database = new DatabaseSync(options.path, { open: false, timeout: migrationBusyTimeoutMs })
     this.db = new Kysely<Schema>({ dialect: new NodeSqliteDialect(this.#database) })
   }
 
   async open (): Promise<void> {
-    const { path, sync } = this.#options
+    const { path, sync, busyTimeoutMs } = this.#options
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
     this.#database.open()
     chmodSync(path, 0o600)
     // auto_vacuum only counts if it comes before the first table: deleted space goes back to the disk in small steps.
     this.#database.exec(`PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = ${sync ? 'FULL' : 'NORMAL'}; PRAGMA cache_size = -16384; PRAGMA journal_size_limit = 67108864`)
     await migrate(this.db)
+    this.#database.exec(`PRAGMA busy_timeout = ${busyTimeoutMs ?? usualBusyTimeoutMs}`)
     this.#statements = prepareStatements(this.#database)
   }
 
