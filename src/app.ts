@@ -98,6 +98,7 @@ function describeServer (settings: Settings): FastifyServerOptions {
 
 function reload (app: FastifyInstance): void {
   app.accessKey.reload()
+  app.team.reload()
 }
 
 function waitForStop (app: FastifyInstance, interrupted: AbortSignal): Promise<void> {

@@ -1,6 +1,6 @@
 import { lookup } from 'node:dns/promises'
 import { accessSync, constants, existsSync, mkdirSync, readFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { createServer, isIP } from 'node:net'
 import { dirname } from 'node:path'
 import { connect, type TLSSocket } from 'node:tls'
 import { request } from 'node:https'
@@ -89,7 +89,7 @@ function readCa ({ caFile }: Settings): string | undefined {
 
 function describeTls (origin: URL, settings: Settings): Promise<string> {
   return new Promise((resolve, reject) => {
-    const socket: TLSSocket = connect({ host: origin.hostname, port: Number(origin.port || 443), servername: origin.hostname, timeout: timeoutMs, ...verifiedTls(readCa(settings)) }, () => {
+    const socket: TLSSocket = connect({ host: origin.hostname, port: Number(origin.port || 443), ...(isIP(origin.hostname) === 0 ? { servername: origin.hostname } : {}), timeout: timeoutMs, ...verifiedTls(readCa(settings)) }, () => {
       const { valid_to: until, issuer } = socket.getPeerCertificate()
       resolve(`${socket.getProtocol()}, certificate by ${issuer.O ?? issuer.CN}, valid until ${until}`)
       socket.end()
