@@ -1,5 +1,5 @@
 import { createHeaderRules } from './header-rules.ts'
-import { holdsKey, holdsToken, mayHoldCredential } from './key-hygiene.ts'
+import { holdsKey, holdsToken, mayHoldCredential, mayHoldKey } from './key-hygiene.ts'
 import type { Refusal } from './refusals.ts'
 
 // Headers that may occur once: two of them are two readings of one request, one for us and one for whoever reads next.
@@ -65,7 +65,7 @@ function holdsCredential (value: string): boolean {
 function learn (facts: HeaderFacts, rule: number, value: string, httpVersion: string): boolean {
   if (rule === host) facts.host = value
   else if (rule === contentLength) facts.hasBody = value !== '0'
-  else if (rule === authorization || rule === subprotocol) facts.keyAsToken ||= value.length >= shortest && holdsKey(value)
+  else if (rule === authorization || rule === subprotocol) facts.keyAsToken ||= value.length >= shortest && mayHoldKey(value) && holdsKey(value)
   else if (rule === transferEncoding) {
     facts.hasBody = true
     // RFC 9112 §6.1: chunked unknown to HTTP/1.0 is faulty framing; any other coding could only be passed on re-framed.

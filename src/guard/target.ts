@@ -1,5 +1,5 @@
 import type { RequestTarget } from '../decorations.ts'
-import { holdsKey, holdsToken, mayHoldCredential, redactCredentials, removeKeys } from './key-hygiene.ts'
+import { holdsKey, holdsToken, mayHoldCredential, mayNameKey, redactCredentials, removeKeys } from './key-hygiene.ts'
 import type { Refusal } from './refusals.ts'
 
 // The ordinary target: plain segments, none of which begins with a dot, and any query of printable ASCII without #.
@@ -14,7 +14,7 @@ const ownPath = /^\/_proxy(?:\/|$)/
  */
 export function judgeTarget (raw: string): RequestTarget | Refusal {
   if (!ordinary.test(raw)) return judgeUnusual(raw)
-  if (mayHoldCredential(raw)) return judgeCredentials(raw, undefined)
+  if (mayHoldCredential(raw) || mayNameKey(raw)) return judgeCredentials(raw, undefined)
   const mark = raw.indexOf('?')
   const path = mark < 0 ? raw : raw.slice(0, mark)
   return { forward: raw, path, query: mark < 0 ? '' : raw.slice(mark + 1), canonicalPath: path, notes: [] }
