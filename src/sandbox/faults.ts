@@ -73,7 +73,10 @@ export const rawFaults = {
   'gzip-garbage': { parts: [whole('Content-Encoding: gzip')], ending: 'end' }
 } as const satisfies Record<string, RawAnswer>
 
-/** `echo-request` answers with the request's headers, the key among them; `poison` sends a second answer nobody asked for on the idle connection. */
+/**
+ * Beside the raw ones: `echo-request` answers with the request's headers, the key among them; `poison` sends a second answer,
+ * which nobody asked for, on the idle connection; `unread-body` neither reads the request's body nor answers.
+ */
 export type FaultName = keyof typeof rawFaults | 'echo-request' | 'poison' | 'unread-body'
 
 export const faultNames: readonly FaultName[] = [...Object.keys(rawFaults) as Array<keyof typeof rawFaults>, 'echo-request', 'poison', 'unread-body']

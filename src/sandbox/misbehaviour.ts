@@ -1,5 +1,5 @@
-import { faultNames } from './faults.ts'
-import type { Ending, FaultName } from './faults.ts'
+import { faultNames, rawFault } from './faults.ts'
+import type { Ending, FaultName, RawAnswer } from './faults.ts'
 
 /** What is to go wrong, with which requests. Without anything of the second half the answer is the usual one. */
 export interface MisbehaviourRule {
@@ -87,6 +87,11 @@ export class MisbehaviourRules {
     if (active.seen++ < (active.rule.skip ?? 0)) return false
     return active.rule.probability === undefined || this.#random() < active.rule.probability
   }
+}
+
+/** The bytes that a rule answers with, if it is one of those that know no HTTP. */
+export function rawAnswer ({ raw, ending = 'end', fault }: MisbehaviourRule): RawAnswer | undefined {
+  return raw === undefined ? rawFault(fault ?? '') : { parts: [raw], ending }
 }
 
 function fits (rule: MisbehaviourRule, method: string, path: string): boolean {

@@ -72,6 +72,12 @@ function walk (node: Node, segments: string[], index: number, values: string[]):
   return node.rest
 }
 
+/** The request target, as it is, at its first `?`. */
+export function splitTarget (url: string): [path: string, query: string] {
+  const mark = url.indexOf('?')
+  return mark < 0 ? [url, ''] : [url.slice(0, mark), url.slice(mark + 1)]
+}
+
 function splitPath (path: string): string[] {
   return path.split('/').filter(segment => segment !== '')
 }

@@ -10,16 +10,18 @@ import type { Answer } from './answer.ts'
 import type { TlsMaterial } from './certificate.ts'
 import { describeRequest } from './echo.ts'
 import { Exchange } from './exchange.ts'
-import { poison, rawFault } from './faults.ts'
+import { poison } from './faults.ts'
 import { seededRandom } from './random.ts'
-import { MisbehaviourRules } from './misbehaviour.ts'
+import { MisbehaviourRules, rawAnswer } from './misbehaviour.ts'
 import type { MisbehaviourRule } from './misbehaviour.ts'
 import { Received } from './received.ts'
 import type { Recording } from './received.ts'
 import { RequestBody } from './request-body.ts'
 import { distort, send } from './respond.ts'
+import { splitTarget } from './router.ts'
 import type { Match, Router } from './router.ts'
 import { Sockets } from './sockets.ts'
+import { Upgrades, writeRefusal } from './upgrades.ts'
 import { WebSockets } from './websockets.ts'
 import type { World } from './world.ts'
 
@@ -64,11 +66,12 @@ export class SandboxServer {
     })
     this.sockets = new Sockets(this.#server)
     this.webSockets = new WebSockets(world)
+    const upgrades = new Upgrades({ world, rules: this.rules, sockets: this.sockets, webSockets: this.webSockets, record: this.#record.bind(this) })
     this.#server.on('request', (request: IncomingMessage, response: ServerResponse) => {
       this.#visit(request, response).catch(() => response.destroy())
     })
     this.#server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-      this.#upgrade(request, socket, head).catch(() => socket.destroy())
+      upgrades.answer(request, socket, head).catch(() => socket.destroy())
     })
     this.#server.on('clientError', (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Duplex) => this.#refuse(error, socket))
   }
@@ -99,14 +102,14 @@ export class SandboxServer {
   #begin (request: IncomingMessage, response: ServerResponse): Visit {
     const [path = '', rawQuery = ''] = splitTarget(request.url ?? '')
     const requestId = this.#world.ids.next()
-    const own = path.startsWith('/_sandbox/')
-    const recording = own || !this.received.recording ? undefined : this.#record(request, requestId, false)
+    const recording = path.startsWith('/_sandbox/') ? undefined : this.#record(request, requestId, false)
     const body = new RequestBody(request, recording)
     if (recording !== undefined) response.on('close', () => recording.close(!response.writableFinished))
     return { request, response, requestId, path, rawQuery, recording, body }
   }
 
-  #record (request: IncomingMessage, requestId: string, upgrade: boolean): Recording {
+  #record (request: IncomingMessage, requestId: string, upgrade: boolean): Recording | undefined {
+    if (!this.received.recording) return undefined
     const servername = (request.socket as TLSSocket).servername
     return this.received.add(request, { requestId, upgrade, socket: this.sockets.numberOf(request.socket), servername: typeof servername === 'string' ? servername : '' })
   }
@@ -146,7 +149,7 @@ export class SandboxServer {
 
   async #misbehave (visit: Visit, rule: MisbehaviourRule): Promise<void> {
     const { response, request } = visit
-    const raw = rule.raw === undefined ? rawFault(rule.fault ?? '') : { parts: [rule.raw], ending: rule.ending ?? 'end' }
+    const raw = rawAnswer(rule)
     if (rule.fault === 'unread-body') return
     if (raw !== undefined) {
       visit.body.start(0)
@@ -168,30 +171,6 @@ export class SandboxServer {
     return { status: 200, json: { headers: visit.request.rawHeaders }, headers: { 'X-Echo-Authorization': authorization } }
   }
 
-  async #upgrade (request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
-    const [path = ''] = splitTarget(request.url ?? '')
-    const requestId = this.#world.ids.next()
-    const recording = this.received.recording ? this.#record(request, requestId, true) : undefined
-    socket.on('error', () => {})
-    socket.on('close', () => recording?.close(false))
-    recording?.endBody(true, '', [])
-    const rule = this.rules.strike(request.method ?? '', path)
-    await this.#world.timers.sleep(rule?.latencyMs ?? this.#world.options.latencyMs)
-    const raw = rule?.raw === undefined ? rawFault(rule?.fault ?? '') : { parts: [rule.raw], ending: rule.ending ?? 'end' }
-    if (raw !== undefined) return await this.sockets.write(socket, raw, this.#world.timers)
-    const refusal = rule?.status === undefined ? await this.#acceptUpgrade(request, socket, head, requestId, path) : { status: rule.status }
-    if (recording !== undefined) recording.entry.status = refusal?.status ?? 101
-    if (refusal !== undefined) socket.end(writeRefusal(refusal, requestId))
-  }
-
-  async #acceptUpgrade (request: IncomingMessage, socket: Duplex, head: Buffer, requestId: string, path: string): Promise<Answer | undefined> {
-    try {
-      await this.webSockets.accept(request, socket, head, [`X-Request-ID: ${requestId}`], path)
-    } catch (error) {
-      return answerError(error, requestId)
-    }
-  }
-
   #refuse (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Duplex): void {
     if (error.code === 'ECONNRESET' || !socket.writable) {
       socket.destroy()
@@ -203,19 +182,9 @@ export class SandboxServer {
   }
 }
 
-function splitTarget (url: string): [path: string, query: string] {
-  const mark = url.indexOf('?')
-  return mark < 0 ? [url, ''] : [url.slice(0, mark), url.slice(mark + 1)]
-}
-
 /** Node keeps the first of several; which of them counts must not be a question. */
 function onlyAuthorization (request: IncomingMessage): string | undefined {
   const names = request.rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === 'authorization')
   if (names.length > 1) throw errors.badRequest('More than one Authorization header.')
   return request.headers.authorization
-}
-
-function writeRefusal ({ status, json }: Answer, requestId: string): string {
-  const body = JSON.stringify(json ?? { object: 'error', code: status, type: 'error', message: 'Refused.', request_id: requestId })
-  return `HTTP/1.1 ${status} Refused\r\nX-Request-ID: ${requestId}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`
 }

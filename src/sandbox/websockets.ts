@@ -5,9 +5,11 @@ import type { WebSocket } from 'ws'
 import { ApiError, errors } from './answer.ts'
 import type { Sink } from './channel.ts'
 import type { Credential } from './keys.ts'
+import { splitTarget } from './router.ts'
 import type { World } from './world.ts'
 
 const maxFrameBytes = 1_048_576
+const nonce = /^[A-Za-z0-9+/]{22}==$/
 const keyProtocol = /^pelion_(\S+)$/
 
 /** The upgrade endpoints: the notification channel, and two stand-ins that send every frame back. */
@@ -15,12 +17,14 @@ export class WebSockets {
   readonly #world: World
   readonly #server: WebSocketServer
   readonly #handshakes = new Set<string>()
+  readonly #requestIds = new WeakMap<IncomingMessage, string>()
   readonly #alive = new Set<WebSocket>()
   readonly #open = new Map<WebSocket, Credential>()
 
   constructor (world: World) {
     this.#world = world
     this.#server = new WebSocketServer({ noServer: true, maxPayload: maxFrameBytes, handleProtocols: chooseProtocol })
+    this.#server.on('headers', (lines, request) => lines.push(`X-Request-ID: ${this.#requestIds.get(request)}`))
     world.timers.every(world.options.pingIntervalMs, () => this.#ping())
     world.keys.onRevoked(credential => this.#drop(credential))
   }
@@ -36,9 +40,9 @@ export class WebSockets {
   }
 
   /** Throws an ApiError, to be answered in plain HTTP, or ends with an open socket. */
-  async accept (request: IncomingMessage, socket: Duplex, head: Buffer, headers: string[], path: string): Promise<void> {
+  async accept (request: IncomingMessage, socket: Duplex, head: Buffer, requestId: string): Promise<void> {
     const credential = this.authenticate(request)
-    const connect = this.#endpoint(path, credential)
+    const connect = this.#endpoint(splitTarget(request.url ?? '')[0], credential)
     if (connect === undefined) throw errors.notFound()
     this.#checkHeaders(request)
     const token = credential.key
@@ -47,7 +51,7 @@ export class WebSockets {
     await this.#world.timers.sleep(this.#world.options.handshakeMs)
     this.#handshakes.delete(token)
     if (socket.destroyed) return
-    this.#server.once('headers', lines => lines.push(...headers))
+    this.#requestIds.set(request, requestId)
     this.#server.handleUpgrade(request, socket, head, webSocket => {
       this.#adopt(webSocket, credential)
       connect(webSocket)
@@ -55,7 +59,7 @@ export class WebSockets {
   }
 
   #checkHeaders (request: IncomingMessage): void {
-    const missing = request.headers['sec-websocket-key'] === undefined || request.headers['sec-websocket-version'] !== '13' ||
+    const missing = !nonce.test(request.headers['sec-websocket-key'] ?? '') || request.headers['sec-websocket-version'] !== '13' ||
       (this.#world.options.requireOrigin && request.headers.origin === undefined)
     if (missing) throw errors.badRequest('Required header(s) missing.')
   }

@@ -127,9 +127,10 @@ test('refuses a handshake without credentials, headers or an upgrade', async t =
   t.match(await ask('/v2/notification/websocket-connect', { headers: upgrade }), { status: 400, json: { message: 'Required header(s) missing.' } })
   t.match(await ask('/v2/notification/websocket-connect', { headers: whole }), { status: 400 }, 'no Origin')
   t.match(await ask('/v2/notification/websocket-connect', { key: null, headers: whole }), { status: 401, headers: { 'x-request-id': /^[0-9a-f]{32}$/ } })
+  t.match(await ask('/v2/notification/websocket-connect', { headers: { ...whole, Origin: 'https://localhost', 'Sec-WebSocket-Key': 'short' } }), { status: 400 })
   t.match(await ask('/v3/nowhere', { headers: { ...whole, Origin: 'https://localhost' } }), { status: 404 })
   await t.rejects(listen(t, sandbox, { key: sandbox.addAccessKey({ kind: 'session' }), headers: { Origin: 'https://localhost' } }), { message: 'HTTP 403' })
-  await listen(t, sandbox, { headers: { Origin: 'https://localhost' } })
+  t.match((await listen(t, sandbox, { headers: { Origin: 'https://localhost' } })).requestId, /^[0-9a-f]{32}$/, 'one id, of this handshake alone')
 })
 
 test('refuses a second handshake with the same key while the first is going on', async t => {
