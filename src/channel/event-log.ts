@@ -31,6 +31,7 @@ export interface NewEvent {
 
 export type GapReason =
   | 'channel_recreated' // the API had dropped the channel and its queue
+  | 'channel_displaced' // a connection from outside had the channel for a while
   | 'message_unreadable' // a message arrived that is none of the API's shape
 
 export interface LoggedEvent extends Omit<NewEvent, 'text'> {

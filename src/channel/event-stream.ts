@@ -1,10 +1,11 @@
 import { Readable } from 'node:stream'
 import type { EndReason, Listener } from './fan-out.ts'
-import type { Delivery, LogReader } from './log-reader.ts'
+import type { LogReader } from './log-reader.ts'
 import type { ListenerLimits } from './websocket-listener.ts'
 
 /** Comments keep idle connections open through intermediaries, and show us those that are gone. */
 const heartbeatMs = 15_000
+const maxPieceBytes = 64 * 1024
 /** What a browser waits before it connects again. */
 const retryMs = 2_000
 
@@ -22,7 +23,7 @@ export class EventStream extends Readable implements Listener {
   #wanted = false
   #blocked = false
   #sentAt = 0
-  #stalledSince: number | undefined
+  #stalled: { length: number, since: number } | undefined
   #isPrivate = false
   overflowed = false
 
@@ -41,7 +42,7 @@ export class EventStream extends Readable implements Listener {
   override _read (): void {
     this.#wanted = true
     this.#blocked = false
-    this.#stalledSince = undefined
+    this.#stalled = undefined
     if (this.#reader.isBehind) this.#wake(this)
   }
 
@@ -49,8 +50,10 @@ export class EventStream extends Readable implements Listener {
     if (!this.#wanted || this.destroyed) return false
     const delivery = this.#reader.next()
     if (delivery === undefined) return false
-    this.#send(format(delivery, this.#idOf(delivery.position)))
+    const id = this.#idOf(delivery.position)
     this.#isPrivate = delivery.kind === 'event' && delivery.isPrivate
+    if (delivery.kind === 'gap') this.#send(formatGap(id, delivery.reason))
+    else this.#sendMessage(id, dataOf(delivery.bytes))
     return this.#wanted
   }
 
@@ -68,8 +71,8 @@ export class EventStream extends Readable implements Listener {
     const now = performance.now()
     if (this.destroyed) return
     if (this.#blocked) {
-      this.#stalledSince ??= now
-      if (now - this.#stalledSince >= this.#limits.stallMs) this.end('stalled')
+      if (this.#stalled === undefined || this.readableLength < this.#stalled.length) this.#stalled = { length: this.readableLength, since: now }
+      if (now - this.#stalled.since >= this.#limits.stallMs) this.end('stalled')
     } else if (this.#wanted && now - this.#sentAt >= heartbeatMs) this.#send(': \n\n')
   }
 
@@ -81,6 +84,14 @@ export class EventStream extends Readable implements Listener {
     this.#wanted = false
   }
 
+  /** A large message goes in pieces of the log's own bytes: nothing is copied, and a slow reader's progress is seen. */
+  #sendMessage (id: string, data: Buffer): void {
+    if (data.length <= maxPieceBytes) return this.#send(Buffer.concat([Buffer.from(`id: ${id}\ndata: `), data, Buffer.from('\n\n')]))
+    this.push(`id: ${id}\ndata: `)
+    for (let start = 0; start < data.length; start += maxPieceBytes) this.push(data.subarray(start, start + maxPieceBytes))
+    this.#send('\n\n')
+  }
+
   #send (text: string | Buffer): void {
     this.#sentAt = performance.now()
     this.#wanted = this.push(text)
@@ -88,17 +99,12 @@ export class EventStream extends Readable implements Listener {
   }
 }
 
-function format (delivery: Delivery, id: string): Buffer | string {
-  if (delivery.kind === 'gap') return formatGap(id, delivery.reason)
-  return Buffer.concat([Buffer.from(`id: ${id}\n`), dataLines(delivery.bytes), Buffer.from('\n\n')])
-}
-
 function formatGap (id: string, reason: string): string {
   return `id: ${id}\nevent: gap\ndata: ${JSON.stringify({ reason })}\n\n`
 }
 
 /** Line breaks between tokens are legal JSON; in an event stream each line is a `data` field of its own. */
-function dataLines (bytes: Buffer): Buffer {
-  if (!bytes.includes(0x0a) && !bytes.includes(0x0d)) return Buffer.concat([Buffer.from('data: '), bytes])
-  return Buffer.from(bytes.toString().split(/\r\n|\r|\n/).map(line => `data: ${line}`).join('\n'))
+function dataOf (bytes: Buffer): Buffer {
+  if (!bytes.includes(0x0a) && !bytes.includes(0x0d)) return bytes
+  return Buffer.from(bytes.toString().split(/\r\n|\r|\n/).join('\ndata: '))
 }

@@ -31,6 +31,8 @@ export interface Link {
   keyChanged: boolean | 'back'
   failures: number
   evictions: number
+  /** Another connection has had the channel since ours was open last, and the events that came meanwhile. */
+  missed: boolean
   /** What took the channel: CALLBACK or LONG_POLLING. */
   takenBy: string | null
 }
@@ -59,13 +61,14 @@ export type LinkEffect =
 
 export type LinkReport =
   | 'recreated' // the API had lost the channel: events may be missing, subscriptions have to be set again
+  | 'missed' // open again after an eviction: what came meanwhile went to the other connection
   | 'evicted' // another socket took the channel: the key is used outside the proxy
   | 'taken'
   | 'key_refused'
   | 'handshake_busy'
 
 export const initialLink: Link = {
-  state: 'idle', wanted: false, registered: false, known: false, keyChanged: false, failures: 0, evictions: 0, takenBy: null
+  state: 'idle', wanted: false, registered: false, known: false, keyChanged: false, failures: 0, evictions: 0, missed: false, takenBy: null
 }
 
 const settleMs = 500
@@ -143,7 +146,8 @@ function onRefused (link: Link, { status, mechanism, retryAfterMs }: Extract<Lin
 
 function onOpened (link: Link): Step {
   if (!link.wanted || link.keyChanged) return [{ ...link, state: 'closing' }, { do: 'close' }]
-  return [{ ...link, state: 'open' }]
+  if (!link.missed) return [{ ...link, state: 'open' }]
+  return [{ ...link, state: 'open', missed: false }, { do: 'report', what: 'missed' }]
 }
 
 function onClosed (link: Link, { code, openMs }: Extract<LinkEvent, { type: 'closed' }>, random: number): Step {
@@ -167,7 +171,7 @@ function onClosed (link: Link, { code, openMs }: Extract<LinkEvent, { type: 'clo
 }
 
 function onEvicted (link: Link, random: number): Step {
-  return [{ ...link, state: 'waiting' }, { do: 'report', what: 'evicted' }, { do: 'wait', ms: evictionDelayMs(link.evictions, random) }]
+  return [{ ...link, state: 'waiting', missed: true }, { do: 'report', what: 'evicted' }, { do: 'wait', ms: evictionDelayMs(link.evictions, random) }]
 }
 
 function onTimer (link: Link): Step {

@@ -209,6 +209,7 @@ export class UpstreamLink {
 
   #openSocket (): WebSocket {
     this.#dialledWith = this.#options.keyFingerprint()
+    if (this.#dialledWith === undefined) throw new Error('there is no access key')
     const { origin, headers, tls } = this.#options.websocketOptions()
     const { handshakeMs, maxMessageBytes } = this.#options.limits
     return new WebSocket(origin + connectPath, {
@@ -248,9 +249,7 @@ export class UpstreamLink {
       request.destroy()
       socket.terminate()
     })
-    socket.on('error', error => {
-      if (refused === undefined) this.#options.log.warn({ err: error }, 'the notification channel failed')
-    })
+    socket.on('error', error => { if (refused === undefined) this.#logFailure(error) })
     socket.on('close', code => {
       clearInterval(liveness)
       this.#socket = undefined
@@ -260,6 +259,13 @@ export class UpstreamLink {
       if (openedAt !== undefined) this.#handle({ type: 'closed', code, openMs: performance.now() - openedAt })
       else this.#handle(refused ?? { type: 'failed' })
     })
+  }
+
+  #logFailure (error: Error): void {
+    const { log, limits } = this.#options
+    const tooLarge = (error as NodeJS.ErrnoException).code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH'
+    if (tooLarge) log.error({ limit_bytes: limits.maxMessageBytes }, 'a message of the notification channel is larger than PROXY_WEBSOCKET_MAX_MESSAGE allows: raise it, or the API sends the same message again and again')
+    else log.warn({ err: error }, 'the notification channel failed')
   }
 
   /** Pings, and cuts the connection off when nothing at all has come for a whole interval after one: half open. */

@@ -192,7 +192,10 @@ export class ChannelRoom {
     switch (what) {
       case 'recreated':
         logger.warn('the API had lost the notification channel: events may be missing, subscriptions are set again')
-        return this.#recover('channel_recreated')
+        this.#noteGap('channel_recreated')
+        return this.#restore()
+      case 'missed':
+        return this.#noteGap('channel_displaced')
       case 'evicted':
         this.evictions++
         this.lastEvictionAt = Date.now()
@@ -206,9 +209,12 @@ export class ChannelRoom {
     }
   }
 
-  #recover (reason: GapReason): void {
+  #noteGap (reason: GapReason): void {
     this.gaps++
     this.parts.log.append({ to: null, text: '', gap: reason })
+  }
+
+  #restore (): void {
     restoreSubscriptions(this).catch((error: unknown) => this.parts.logger.error({ err: error }, 'subscriptions could not be set again'))
   }
 

@@ -12,8 +12,10 @@ export interface ListenerLimits {
   pingMs: number
 }
 
-/** Messages sent in one go before the next listener has its turn. */
+/** Messages, or pieces of one, sent in one go before the next listener has its turn. */
 const maxBurst = 64
+/** Longer messages go out as fragments (RFC 6455 §5.4), so that what is under way stays small and a slow reader's progress is seen. */
+const maxFragmentBytes = 128 * 1024
 const open = 1
 
 const closeCodes: Record<EndReason, [code: number, reason: string]> = {
@@ -35,6 +37,8 @@ export class WebSocketListener implements Listener {
   readonly #acknowledgement: Acknowledgement
   sentBytes = 0
   #isPrivate = false
+  /** A message of which a part has been sent. */
+  #partial: { bytes: Buffer, sent: number } | undefined
   /** The code we closed with, if we did. */
   closeCode: number | undefined
   #blocked: { bytes: number, since: number } | undefined
@@ -52,7 +56,10 @@ export class WebSocketListener implements Listener {
     webSocket.on('error', () => {})
   }
 
-  get ownBytes (): number { return this.#isPrivate ? this.#webSocket.bufferedAmount : 0 }
+  get ownBytes (): number {
+    if (!this.#isPrivate) return 0
+    return this.#webSocket.bufferedAmount + (this.#partial?.bytes.length ?? 0)
+  }
 
   get overflowed (): boolean { return this.closeCode === 1013 }
 
@@ -86,16 +93,24 @@ export class WebSocketListener implements Listener {
 
   /** False when there is nothing more to send for now. */
   #sendNext (): boolean {
+    if (this.#partial !== undefined) return this.#sendFragment(this.#partial)
     const delivery = this.#reader.next()
     if (delivery === undefined) return false
     if (delivery.kind === 'gap') {
       this.#closeAtGap(delivery.position, delivery.reason)
       return false
     }
-    this.#webSocket.send(delivery.bytes, { binary: false })
-    this.#acknowledgement.sent(delivery.position)
-    this.sentBytes += delivery.bytes.length
     this.#isPrivate = delivery.isPrivate
+    this.#acknowledgement.sent(delivery.position)
+    return this.#sendFragment({ bytes: delivery.bytes, sent: 0 })
+  }
+
+  #sendFragment ({ bytes, sent }: { bytes: Buffer, sent: number }): boolean {
+    const end = Math.min(bytes.length, sent + maxFragmentBytes)
+    const fin = end === bytes.length
+    this.#webSocket.send(sent === 0 && fin ? bytes : bytes.subarray(sent, end), { binary: false, fin })
+    this.#partial = fin ? undefined : { bytes, sent: end }
+    this.sentBytes += end - sent
     return !this.#isBlocked()
   }
 
@@ -120,7 +135,9 @@ export class WebSocketListener implements Listener {
     return this.#blocked !== undefined && now - this.#blocked.since >= this.#limits.stallMs
   }
 
+  /** Not amid a message: the pong would say that it has arrived whole. */
   #pingIfDue (now: number): void {
+    if (this.#partial !== undefined) return
     const position = this.#acknowledgement.due(now, this.#limits.pingMs)
     if (position !== undefined) this.#webSocket.ping(String(position))
   }

@@ -34,6 +34,7 @@ t.test('decides by close code, refusal and demand', async t => {
     ['1011: registers again', open, [closed(1011), { type: 'timer' }], 'registering', ['wait 1000', 'register']],
     ['1000, not ours: the channel was deleted, registers again', open, [closed(1000), { type: 'timer' }, { type: 'registered', created: true }], 'settling', ['wait 1000', 'register', 'recreated', 'wait 500']],
     ['1001, not ours: no eviction war', open, [closed(1001)], 'waiting', ['evicted', 'wait 30000']],
+    ['after an eviction it tells that events went elsewhere, once', open, [closed(1001), { type: 'timer' }, { type: 'opened' }, closed(1012), { type: 'timer' }, { type: 'opened' }], 'open', ['evicted', 'wait 30000', 'dial', 'missed', 'wait 1000', 'dial']],
     ['the fifth eviction in a row waits eight minutes', { ...open, evictions: 4 }, [closed(1001, 1000)], 'waiting', ['evicted', 'wait 480000']],
     ['evictions wait a quarter of an hour at most', { ...open, evictions: 90 }, [closed(1001, 1000)], 'waiting', ['evicted', 'wait 900000']],
     ['an eviction long after the last is the first again', { ...open, evictions: 4 }, [closed(1001, 600_000)], 'waiting', ['evicted', 'wait 30000']],

@@ -71,9 +71,10 @@ t.test('a connection from outside is no reason for a war: it waits, and says so'
   t.match(proxy.log(), 'the access key is used outside the proxy')
   const wait = Date.parse(proxy.status()['retry_at'] as string) - Date.now()
   t.ok(wait > 300, `30 s and more, here a fiftieth of it: ${wait}`)
-  await proxy.ready()
-  t.equal(foreign.readyState === WebSocket.OPEN, false)
   t.equal(ada.socket.readyState, WebSocket.OPEN)
+  await proxy.ready()
+  t.not(foreign.readyState, WebSocket.OPEN)
+  t.equal((await ada.closed).code, 1012, 'events may have gone elsewhere')
 })
 
 t.test('registers again when the channel was deleted, tells that events may be missing, sets subscriptions again', async t => {
@@ -160,6 +161,14 @@ t.test('asks for the plain form when the API doesn\'t understand what it is aske
   const ada = proxy.connect('ada')
   await Promise.all([ada.opened, proxy.ready()])
   t.same(proxy.api.received.filter(({ method }) => method === 'PUT').map(({ body }) => String(body)).at(-1), '{}')
+})
+
+t.test('a message that is larger than allowed is named in the log, with the setting', async t => {
+  const proxy = await startChannelProxy(t, { environment: { PROXY_WEBSOCKET_MAX_MESSAGE: '64KiB' } })
+  const ada = proxy.connect('ada')
+  await Promise.all([ada.opened, proxy.ready()])
+  notify(proxy.api, 'x'.repeat(100_000))
+  await waitFor('the log', () => proxy.log(), log => log.includes('PROXY_WEBSOCKET_MAX_MESSAGE'))
 })
 
 t.test('a foreign callback is never displaced; everything else goes on', async t => {
