@@ -24,7 +24,7 @@ export function send (response: ServerResponse, answer: Answer, requestId: strin
 function encode ({ status, json, text, bytes, stream }: Answer): Sendable {
   if (json !== undefined) return { bytes: Buffer.from(JSON.stringify(json)), type: 'application/json' }
   if (text !== undefined) return { bytes: Buffer.from(text), type: 'text/plain;charset=UTF-8' }
-  if (bytes !== undefined) return { bytes, type: 'application/octet-stream' }
+  if (bytes !== undefined) return { bytes, type: bytes.length > 0 ? 'application/octet-stream' : undefined }
   const none = stream !== undefined || status === 204 || status === 304
   return { bytes: none ? undefined : Buffer.alloc(0), type: undefined }
 }

@@ -109,6 +109,11 @@ test('changes status, headers and body', async t => {
   sandbox.behave()
   sandbox.misbehave({ status: 429, body: 'LIMITS_EXCEEDED' })
   t.match(await ask(me), { status: 429, text: 'LIMITS_EXCEEDED', headers: { 'content-type': /^text\/plain/ } })
+  sandbox.behave()
+  sandbox.misbehave({ status: 502 })
+  const bare = await ask(me)
+  t.match(bare, { status: 502, text: '', headers: { 'content-length': '0' } })
+  t.notOk('content-type' in bare.headers)
 })
 
 test('delays the answer, and slices the body', async t => {
