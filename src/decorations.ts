@@ -66,6 +66,8 @@ export interface TeamService {
   onRevoked (member: Member, close: () => void): () => void
   /** May this member see events and answers of this device? */
   maySeeDevice (member: Member, deviceId: string): boolean
+  /** Does no rule narrow the member's devices? Then none need be looked up. */
+  seesAllDevices (member: Member): boolean
   /** Everyone with their usage, for the console and `status`. No tokens, no digests. */
   list (): MemberSummary[]
   /**

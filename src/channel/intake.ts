@@ -8,12 +8,15 @@ export class Intake {
   readonly #log: EventLog
   readonly #routing: AnswerRouting
   readonly #uids: RecentUids
+  /** Takes our own keys out of a message, if somebody got one in there. */
+  readonly #mask: (data: Buffer) => Buffer
   messages = 0
   unreadable = 0
   /** Milliseconds since the epoch. */
   lastMessageAt: number | null = null
 
-  constructor (log: EventLog, routing: AnswerRouting, uids: RecentUids) {
+  constructor (log: EventLog, routing: AnswerRouting, uids: RecentUids, mask: (data: Buffer) => Buffer) {
+    this.#mask = mask
     this.#log = log
     this.#routing = routing
     this.#uids = uids
@@ -23,7 +26,7 @@ export class Intake {
   receive (data: Buffer, isBinary: boolean, nowMs: number): boolean {
     this.messages++
     this.lastMessageAt = nowMs
-    const text = data.toString()
+    const text = this.#mask(data).toString()
     if (isBinary || readMessage(text) === undefined) {
       this.unreadable++
       this.#log.append({ to: null, text: '', gap: 'message_unreadable' })

@@ -5,7 +5,7 @@ import { convertRemovals, filterMessage } from './message.ts'
 /** What a member may see, as the team's policy has it at the moment of delivery. */
 export interface Sight {
   /** No rule narrows the member's devices, so none need be looked up. */
-  seesAllDevices? (member: Member): boolean
+  seesAllDevices (member: Member): boolean
   maySeeDevice (member: Member, deviceId: string): boolean
 }
 
@@ -54,7 +54,7 @@ export class LogReader {
     if (event.gap !== null) return { kind: 'gap', position, reason: event.gap }
     if (event.to !== null) return event.to === this.#member.name ? { kind: 'event', position, bytes: event.bytes, isPrivate: true } : undefined
     const bytes = convert(event, this.#removalsAsObjects)
-    if (this.#sight.seesAllDevices?.(this.#member)) return { kind: 'event', position, bytes, isPrivate: false }
+    if (this.#sight.seesAllDevices(this.#member)) return { kind: 'event', position, bytes, isPrivate: false }
     const visible = filterMessage(bytes.toString(), device => this.#sight.maySeeDevice(this.#member, device))
     return visible === null ? undefined : { kind: 'event', position, bytes: Buffer.from(visible), isPrivate: true }
   }

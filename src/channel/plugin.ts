@@ -10,7 +10,7 @@ import { MemoryLog } from './memory-log.ts'
 import { serveNotificationPaths } from './notification-routes.ts'
 import { classifyPath } from './paths.ts'
 import { servePresubscriptions } from './presubscription-routes.ts'
-import type { AnswerHygiene } from './reply.ts'
+import { passThrough, type AnswerHygiene } from './reply.ts'
 import { ChannelRoom } from './room.ts'
 import { findStateFile } from './state-file.ts'
 import { StateJournal } from './state-journal.ts'
@@ -49,6 +49,7 @@ async function channel (app: FastifyInstance, { settings, hygiene, limits: chang
     trail: app.trail,
     team: app.team,
     logger: app.log,
+    mask: data => passThrough(data, hygiene.maskStream()),
     keyFingerprint: () => app.accessKey.current()?.fingerprint,
     upgradeAnswered: status => {
       const key = app.accessKey.current()

@@ -18,6 +18,8 @@ export interface AnswerHygiene {
   bodyTransform (headers: UpstreamAnswer['headers'], request: FastifyRequest): BodyTransform | undefined
   /** trail: reads the error out of an answer's body while it passes. */
   errorReader (status: number, contentType: string | undefined): ErrorReader | undefined
+  /** access-key: masks our own keys in what must keep its length. */
+  maskStream (): BodyTransform | undefined
 }
 
 export interface ErrorReader {
@@ -33,6 +35,10 @@ export interface BodyTransform {
 /** Framing and length are made anew here; a preference that is carried out here is not the API's business. */
 const notForwarded = new Set(['content-length', 'prefer', 'accept-encoding'])
 const notAnswered = new Set(['content-length'])
+
+export function passThrough (data: Buffer, transform: BodyTransform | undefined): Buffer {
+  return transform === undefined ? data : Buffer.concat([transform.push(data), transform.end()])
+}
 
 /** An answer of the proxy's own to a request of the API's. */
 export function answerOwn (request: FastifyRequest, reply: FastifyReply, status: number, body?: unknown): FastifyReply {

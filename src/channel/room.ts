@@ -33,6 +33,8 @@ export interface RoomParts {
   trail: TrailService
   team: TeamService
   logger: FastifyBaseLogger
+  /** Takes our own keys out of what the API sent. */
+  mask: (data: Buffer) => Buffer
   keyFingerprint: () => string | undefined
   /** With the status of an upgrade, for the key that was sent. */
   upgradeAnswered: (status: number) => void
@@ -79,7 +81,7 @@ export class ChannelRoom {
       deliver: (member, text) => parts.log.append({ to: member, text, gap: null }),
       noteAnswer: (asker, status, latencyMs) => this.#noteAnswer(asker, status, latencyMs)
     })
-    this.intake = new Intake(parts.log, this.routing, new RecentUids(limits.uids))
+    this.intake = new Intake(parts.log, this.routing, new RecentUids(limits.uids), parts.mask)
     this.calls = new UpstreamCalls(parts.upstream, parts.trail)
     this.demand = new Demand(settings.channel === 'always', limits.lingerMs)
     this.link = new UpstreamLink({

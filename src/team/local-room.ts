@@ -11,6 +11,7 @@ export function plugLocal (app: FastifyInstance, deny: readonly string[]): void 
     judge: (_member, method, path) => policy.judge(method, path),
     onRevoked: () => () => {},
     maySeeDevice: () => true,
+    seesAllDevices: () => true,
     list: () => [summary],
     acquire: (_member, done) => { done(undefined, () => {}) },
     reload: () => {}

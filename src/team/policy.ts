@@ -18,6 +18,8 @@ export interface PolicySource {
 export interface Policy {
   judge (method: string, canonicalPath: string): Decision
   maySeeDevice (deviceId: string): boolean
+  /** No list of devices narrows it. */
+  seesAllDevices: boolean
 }
 
 const allow: Decision = { allowed: true, decision: 'allow', rule: '' }
@@ -37,7 +39,8 @@ export function deferPolicy (source: PolicySource): Policy {
   let compiled: Policy | undefined
   return {
     judge: (method, path) => (compiled ??= compilePolicy(source)).judge(method, path),
-    maySeeDevice: deviceId => (compiled ??= compilePolicy(source)).maySeeDevice(deviceId)
+    maySeeDevice: deviceId => (compiled ??= compilePolicy(source)).maySeeDevice(deviceId),
+    seesAllDevices: source.devices.length === 0
   }
 }
 
@@ -73,7 +76,8 @@ export function compilePolicy (source: PolicySource): Policy {
 
   return {
     judge: (method, path) => isOwnPath(path) ? judgeOwn(method, path) : judgeApi(method, path),
-    maySeeDevice: deviceId => devices === undefined || devices.find('GET', '/' + deviceId) !== undefined
+    maySeeDevice: deviceId => devices === undefined || devices.find('GET', '/' + deviceId) !== undefined,
+    seesAllDevices: devices === undefined
   }
 }
 

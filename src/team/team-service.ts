@@ -15,6 +15,7 @@ export function createService (state: TeamState, limits: LocalLimits): TeamServi
     judge: (member, method, path) => state.roster.find(member.name)?.policy.judge(method, path) ?? gone,
     onRevoked: (member, close) => state.revocations.watch(findCredential(member) ?? createCredential(member, nameOnly), close),
     maySeeDevice: (member, deviceId) => state.roster.find(member.name)?.policy.maySeeDevice(deviceId) ?? false,
+    seesAllDevices: member => state.roster.find(member.name)?.policy.seesAllDevices ?? false,
     list: () => state.roster.names().map(name => summarize(state, limits, name)),
     acquire (member, done) {
       const lease = limits.open(limits.usage(member.name), 'request')

@@ -16,7 +16,7 @@ function makeIntake (maxBytes = 1e6) {
   const log = new MemoryLog({ maxBytes, maxAgeMs: 1e9 }, 'e', () => 0)
   const ids = new AsyncIds(new MapState(), { perMember: 9, total: 9 }, 0)
   const routing = new AnswerRouting(ids, new EarlyAnswers(100, 1000), { deliver: (to, text) => log.append({ to, text, gap: null }), noteAnswer () {} })
-  const intake = new Intake(log, routing, new RecentUids(100))
+  const intake = new Intake(log, routing, new RecentUids(100), data => Buffer.from(data.toString().replace('our key', '*******')))
   return { log, routing, intake, receive: (text: string | Buffer, isBinary = false) => intake.receive(Buffer.from(text), isBinary, 0) }
 }
 
@@ -42,6 +42,12 @@ t.test('items that the API delivers twice come once', async t => {
   receive('{"n":[{"uid":"2"},{"uid":"3"}]}')
   receive('{"n":[{"uid":"3"}]}')
   t.same(readAll(new LogReader(log, everything, ada, false, 0)), ['{"n":[{"uid":"1"},{"uid":"2"}]}', '{"n":[{"uid":"3"}]}'])
+})
+
+t.test('our own key is masked before anybody hears of it', async t => {
+  const { log, receive } = makeIntake()
+  receive('{"n":["our key"]}')
+  t.same(readAll(new LogReader(log, everything, ada, false, 0)), ['{"n":["*******"]}'])
 })
 
 t.test('the API\'s empty message passes', async t => {
@@ -71,7 +77,7 @@ t.test('a reader that was left behind is told so once, and goes on with what is 
 t.test('policy counts at the moment of delivery', async t => {
   const { log, receive } = makeIntake()
   let allowed = 'a'
-  const reader = new LogReader(log, { maySeeDevice: (_member, device) => device === allowed }, ada, false, 0)
+  const reader = new LogReader(log, { seesAllDevices: () => false, maySeeDevice: (_member, device) => device === allowed }, ada, false, 0)
   receive('{"n":[{"ep":"a"},{"ep":"b"}]}')
   receive('{"n":[{"ep":"a"},{"ep":"b"}]}')
   t.equal((reader.next() as { bytes: Buffer }).bytes.toString(), '{"n":[{"ep":"a"}]}')

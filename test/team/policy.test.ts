@@ -138,6 +138,7 @@ test('devices narrow what names a device in its path, and events', async t => {
   t.equal(policy.maySeeDevice('0161bxyz'), true)
   t.equal(policy.maySeeDevice('0161ab'), false)
   t.equal(compilePolicy(plain).maySeeDevice('anything'), true)
+  t.same([policy.seesAllDevices, compilePolicy(plain).seesAllDevices], [false, true])
   for (const wrong of ['', 'a/b', 'a*b*', '..', 'a b']) t.throws(() => parseDevice(wrong), wrong)
 })
 
