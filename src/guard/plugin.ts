@@ -18,7 +18,7 @@ import type { Origins } from './origins.ts'
 import { answerSocket, forbidMore, isForbidden } from './raw-answers.ts'
 import { refusals } from './refusals.ts'
 import type { Refusal } from './refusals.ts'
-import { askForBody, awaitBody } from './request-body.ts'
+import { askForBody, awaitBody, dropRest } from './request-body.ts'
 import { describeRefusedTarget, judgeTarget } from './target.ts'
 
 export { listenerOptions, serverOptions } from './listener.ts'
@@ -156,8 +156,9 @@ function makeBodyReceiver (watch: BodyWatch, upstreamConnections: number) {
   return function receiveBody ({ raw }: FastifyRequest, reply: FastifyReply, _payload: unknown, next: (error: null) => void): void {
     if (entryOfBody(raw) === undefined) return next(null)
     askForBody(raw, reply.raw)
+    dropRest(raw, reply.raw)
     if (watch.underWay <= streamed) next(null)
-    else awaitBody(raw, reply.raw, () => next(null))
+    else awaitBody(raw, () => next(null))
   }
 }
 

@@ -1,7 +1,9 @@
+import type { IncomingMessage } from 'node:http'
 import t from 'tap'
 import { proxyError } from '../../src/errors.ts'
 import { startGuardedApp } from '../support/guarded-app.ts'
 import { openPeer } from '../support/sockets.ts'
+import { waitFor } from '../support/wait-for.ts'
 
 const host = '127.0.0.1'
 /** So few connections to the API that every body has to be here first. */
@@ -91,4 +93,24 @@ t.test('where they are many, a body goes on as it comes', async t => {
   const deadline = performance.now() + 2000
   while (reached.length === 0 && performance.now() < deadline) await new Promise(resolve => setTimeout(resolve, 5))
   t.equal(reached.length, 1)
+})
+
+t.test('an answer before the body is read leaves no connection behind when the client goes', async t => {
+  const readOnce = async ({ raw }: { raw: IncomingMessage }) => {
+    const chunks = raw.iterator({ destroyOnReturn: false })
+    const first = await chunks.next()
+    await chunks.return?.()
+    return { first: first.done !== true }
+  }
+  const { app, port } = await startGuardedApp({ serve: readOnce })
+  t.teardown(() => app.close())
+  const peer = await openPeer({ port, host }, 'PUT / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4000000\r\n\r\n' + 'x'.repeat(1_000_000))
+  t.match(await peer.until(/first/), /^HTTP\/1\.1 200/)
+  peer.socket.write('x'.repeat(3_000_000) + 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  t.match(await peer.until(/200 OK[^]*200 OK/), 'target', 'the next request is served')
+  peer.socket.write('PUT / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4000000\r\n\r\n' + 'x'.repeat(1_000_000))
+  await peer.until(/200 OK[^]*200 OK[^]*200 OK/)
+  peer.socket.destroy()
+  const count = () => new Promise<number>(resolve => app.server.getConnections((_error, open) => resolve(open)))
+  t.equal(await waitFor('connections', count, open => open === 0), 0)
 })
