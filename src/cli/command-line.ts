@@ -57,7 +57,7 @@ function parseInvocation (command: Command, words: string[], terminal: Terminal,
     args: words, options: { ...settingOptions, ...command.options }, allowPositionals: true, strict: false, tokens: true
   })
   const flags: Record<string, string> = {}
-  const options: Record<string, OptionValue> = {}
+  const options: Record<string, OptionValue> = Object.fromEntries(Object.entries(command.options).map(([name, { default: value }]) => [name, value]))
   for (const token of tokens) {
     if (token.kind !== 'option') continue
     const own = command.options[token.name]

@@ -5,7 +5,7 @@ import { buildProxy, listen, type Proxy } from '../app.ts'
 import type { Settings } from '../config/table.ts'
 import { drain } from '../ops/drain.ts'
 import { startSandbox, type Sandbox } from '../sandbox/index.ts'
-import type { Command, Invocation, Terminal } from './command.ts'
+import { UsageError, type Command, type Invocation, type Terminal } from './command.ts'
 import { showDemo } from './demo-show.ts'
 import { version } from './version.ts'
 
@@ -22,7 +22,7 @@ sends a few requests and shows what each side saw. Everything is deleted at the 
   takesSettings: true,
   async run (invocation) {
     const folder = await mkdtemp(join(tmpdir(), 'izuma-proxy-demo-'))
-    const sandbox = await startSandbox({ devices: Number(invocation.options['devices'] ?? 2000) })
+    const sandbox = await startSandbox({ devices: readCount(invocation.options['devices']) })
     try {
       return await runDemo(invocation, sandbox, folder)
     } finally {
@@ -30,6 +30,12 @@ sends a few requests and shows what each side saw. Everything is deleted at the 
       await rm(folder, { recursive: true, force: true })
     }
   }
+}
+
+function readCount (text: unknown): number {
+  const count = Number(text)
+  if (!Number.isInteger(count) || count < 1) throw new UsageError(`--devices ${String(text)}: expected a whole number from 1`)
+  return count
 }
 
 async function runDemo ({ settings: load, options, terminal }: Invocation, sandbox: Sandbox, folder: string): Promise<number> {

@@ -18,7 +18,7 @@ Asks /_proxy/readyz of the proxy at PROXY_LISTEN again and again. Exits 0 as soo
   takesSettings: true,
   async run ({ settings: load, options, terminal }) {
     const settings = load()
-    const deadline = performance.now() + parseMax(String(options['max'] ?? '30s'))
+    const deadline = performance.now() + parseMax(String(options['max']))
     let reason = 'no answer yet'
     while (performance.now() < deadline && !terminal.interrupted.aborted) {
       reason = await findReasonToWait(settings)

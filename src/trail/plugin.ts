@@ -121,7 +121,7 @@ function closeEntry (this: ServerResponse): void {
   if (this.headersSent) entry.status ??= this.statusCode
   entry.outcome = judgeOutcome(entry, finished)
   if (finished && entry.attempts === 0 && entry.bytes_out === 0) entry.bytes_out = Number(reply.getHeader('content-length') ?? 0) || 0
-  if (entry.outcome === 'own' && !entry.recorded && reply.routeOptions.config?.trail === false) recorder.drop(entry)
+  if (entry.error_type === null && !entry.recorded && reply.routeOptions.config?.trail === false) recorder.drop(entry)
   else recorder.close(entry)
 }
 

@@ -1,0 +1,67 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import t, { type Test } from 'tap'
+import { startApi } from '../support/api-server.ts'
+import { ask } from '../support/client.ts'
+import { startProcess } from '../support/process.ts'
+import { makeAccessKey } from '../support/proxy.ts'
+import { waitFor } from '../support/wait-for.ts'
+
+// What the API saw, the trail knows, whatever moment the process is killed at. 50 rounds: CRASH_ROUNDS=50.
+
+const rounds = Number(process.env['CRASH_ROUNDS'] ?? 5)
+
+async function prepare (t: Test) {
+  const folder = mkdtempSync(join(tmpdir(), 'izuma-proxy-crash-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const api = await startApi(t, (_request, response) => { setTimeout(() => response.end('{}'), Math.random() * 20) })
+  writeFileSync(join(folder, 'ca.pem'), api.ca)
+  writeFileSync(join(folder, 'key'), makeAccessKey(), { mode: 0o600 })
+  const store = join(folder, 'trail.db')
+  const words = ['--listen', '127.0.0.1:0', '--api-host', api.origin, '--ca-file', join(folder, 'ca.pem'), '--access-key-file', join(folder, 'key'), '--trail', `sqlite:${store}`, '--log-level', 'info', '--channel', 'off']
+  return { folder, api, words, store }
+}
+
+function readStore (file: string): { paths: Map<string, string[]>, integrity: unknown } {
+  const db = new DatabaseSync(file, { readOnly: true })
+  try {
+    const paths = new Map<string, string[]>()
+    for (const { path, outcome } of db.prepare('SELECT path, outcome FROM trail').all() as Array<{ path: string, outcome: string }>) paths.set(path, [...paths.get(path) ?? [], outcome])
+    return { paths, integrity: Object.values(db.prepare('PRAGMA integrity_check').get() ?? {})[0] }
+  } finally {
+    db.close()
+  }
+}
+
+/** Sixteen clients, one request after the other, until told to stop. */
+function load (url: string, round: number): { stop (): Promise<void> } {
+  let going = true
+  const clients = Array.from({ length: 16 }, async (_, client) => {
+    for (let number = 0; going; number++) await ask(url, `/v3/${round}/${client}/${number}`).catch(() => {})
+  })
+  return { async stop () { going = false; await Promise.all(clients) } }
+}
+
+t.test(`killed at ${rounds} random moments under load, it forgets nothing that the API saw`, async t => {
+  const { folder, api, words, store } = await prepare(t)
+  for (let round = 0; round < rounds; round++) {
+    const proxy = await startProcess(t, words, { cwd: folder })
+    const traffic = load(proxy.url, round)
+    await new Promise(resolve => setTimeout(resolve, 200 + Math.random() * 800))
+    await proxy.stop('SIGKILL')
+    await traffic.stop()
+  }
+  const startedAt = performance.now()
+  const last = await startProcess(t, words, { cwd: folder })
+  t.ok(performance.now() - startedAt < 10_000, 'it starts again')
+  const seen = new Set(api.seen.map(({ url }) => url))
+  t.ok(seen.size > rounds * 5, `${seen.size} requests reached the API`)
+  const { paths, integrity } = await waitFor('the store', () => readStore(store), ({ paths }) => [...seen].every(path => paths.has(path)) && ![...paths.values()].flat().includes('open'), 10_000)
+  t.same([...seen].filter(path => !paths.has(path)), [], 'nothing is missing')
+  t.same([...paths.values()].filter(outcomes => outcomes.length !== 1), [], 'one row each')
+  t.ok([...paths.values()].some(([outcome]) => outcome === 'unfinished'), 'what was under way is marked unfinished')
+  t.equal(integrity, 'ok')
+  t.equal(await last.stop(), 0)
+})

@@ -1,0 +1,137 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { request } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import t, { type Test } from 'tap'
+import { startApi } from '../support/api-server.ts'
+import { startProcess } from '../support/process.ts'
+import { makeAccessKey } from '../support/proxy.ts'
+
+// Bodies of any size with bounded memory. 1 GiB each way: STREAM_MIB=1024.
+
+const mib = 1024 * 1024
+const sizeMib = Number(process.env['STREAM_MIB'] ?? 96)
+const block = randomBytes(mib)
+
+function * blocks (count: number): Generator<Buffer> {
+  for (let index = 0; index < count; index++) yield block
+}
+
+const digest = createHash('sha256')
+for (const chunk of blocks(sizeMib)) digest.update(chunk)
+const wanted = digest.digest('hex')
+
+async function start (t: Test, answer: (request: IncomingMessage, response: ServerResponse) => void) {
+  const folder = mkdtempSync(join(tmpdir(), 'izuma-proxy-streams-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const api = await startApi(t, (incoming, response) => {
+    if (incoming.url === '/warm-up') incoming.resume().once('end', () => response.end(block.subarray(0, 65536)))
+    else answer(incoming, response)
+  })
+  writeFileSync(join(folder, 'ca.pem'), api.ca)
+  writeFileSync(join(folder, 'key'), makeAccessKey(), { mode: 0o600 })
+  const proxy = await startProcess(t, ['--listen', '127.0.0.1:0', '--api-host', api.origin, '--ca-file', join(folder, 'ca.pem'), '--access-key-file', join(folder, 'key'), '--trail', `sqlite:${join(folder, 'trail.db')}`], { cwd: folder })
+  await warmUp(proxy.url)
+  return { api, proxy, residentBytes: () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${proxy.pid}/status`, 'utf8'))?.[1]) * 1024 }
+}
+
+/** Code that is compiled and connections that are open are no cost of a stream. */
+async function warmUp (url: string): Promise<void> {
+  for (let round = 0; round < 20; round++) {
+    await Promise.all(Array.from({ length: 20 }, async () => {
+      const { asked, answered } = open(url, '/warm-up', { method: 'POST', headers: { 'Content-Length': 65536 } })
+      asked.end(block.subarray(0, 65536))
+      await hashOf(await answered as AsyncIterable<Buffer>)
+    }))
+  }
+}
+
+function open (url: string, path: string, options: object = {}) {
+  const asked = request(url + path, { agent: false, ...options })
+  const answered = new Promise<IncomingMessage>((resolve, reject) => asked.once('response', resolve).once('error', reject))
+  return { asked, answered }
+}
+
+async function readText (stream: AsyncIterable<Buffer>): Promise<string> {
+  let text = ''
+  for await (const chunk of stream) text += chunk.toString('utf8')
+  return text
+}
+
+async function hashOf (stream: AsyncIterable<Buffer>): Promise<string> {
+  const hash = createHash('sha256')
+  for await (const chunk of stream) hash.update(chunk)
+  return hash.digest('hex')
+}
+
+t.test(`${sizeMib} MiB down: equal digests, the first byte before the last is sent, bounded memory`, async t => {
+  let sent = 0
+  const { proxy, residentBytes } = await start(t, async (_request, response) => {
+    response.writeHead(200, { 'Content-Type': 'application/octet-stream', 'Content-Length': sizeMib * mib })
+    await pipeline(Readable.from((function * () { for (const chunk of blocks(sizeMib)) { sent++; yield chunk } })()), response).catch(() => {})
+  })
+  const before = residentBytes()
+  const { asked, answered } = open(proxy.url, '/download')
+  asked.end()
+  const answer = await answered
+  let peak = 0
+  const hash = createHash('sha256')
+  let first = true
+  for await (const chunk of answer as AsyncIterable<Buffer>) {
+    if (first) t.ok(sent < sizeMib, `the first byte came after ${sent} MiB were taken from the API`)
+    first = false
+    hash.update(chunk)
+    peak = Math.max(peak, residentBytes())
+  }
+  t.equal(hash.digest('hex'), wanted)
+  t.ok(peak - before < 64 * mib, `memory grew by ${Math.round((peak - before) / mib)} MiB`)
+})
+
+t.test(`${sizeMib} MiB up: equal digests, the length kept, bounded memory`, async t => {
+  let firstAt = 0
+  const { proxy, residentBytes } = await start(t, async (incoming, response) => {
+    incoming.once('data', () => { firstAt = performance.now() })
+    const length = incoming.headers['content-length']
+    response.end(JSON.stringify({ digest: await hashOf(incoming), length }))
+  })
+  const before = residentBytes()
+  const { asked, answered } = open(proxy.url, '/upload', { method: 'POST', headers: { 'Content-Length': sizeMib * mib } })
+  await pipeline(Readable.from(blocks(sizeMib)), asked)
+  const sentAt = performance.now()
+  const text = await readText(await answered)
+  t.same(JSON.parse(text), { digest: wanted, length: String(sizeMib * mib) })
+  t.ok(firstAt < sentAt, 'forwarded before the last byte was read')
+  const grown = residentBytes() - before
+  t.ok(grown < 64 * mib, `memory grew by ${Math.round(grown / mib)} MiB`)
+})
+
+t.test('twenty readers that stall hold the API back instead of filling memory', async t => {
+  let taken = 0
+  const { proxy, residentBytes } = await start(t, (_request, response) => {
+    response.writeHead(200, { 'Content-Type': 'application/octet-stream' })
+    const more = () => {
+      let flowing = true
+      while (flowing) {
+        flowing = response.write(block)
+        taken++
+      }
+    }
+    response.on('drain', more)
+    more()
+  })
+  const before = residentBytes()
+  const readers = await Promise.all(Array.from({ length: 20 }, async () => {
+    const { asked, answered } = open(proxy.url, '/endless')
+    asked.end()
+    return (await answered).pause()
+  }))
+  await new Promise(resolve => setTimeout(resolve, 1500))
+  const grown = residentBytes() - before
+  t.ok(grown < 40 * mib, `memory grew by ${Math.round(grown / mib)} MiB for 20 stalled readers`)
+  t.ok(taken < 400, `${taken} MiB were taken from the API`)
+  for (const reader of readers) reader.destroy()
+})
