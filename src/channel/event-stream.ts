@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import type { EndReason, Listener } from './fan-out.ts'
 import type { LogReader } from './log-reader.ts'
+import { StallWatch } from './stall-watch.ts'
 import type { ListenerLimits } from './websocket-listener.ts'
 
 /** Comments keep idle connections open through intermediaries, and show us those that are gone. */
@@ -18,12 +19,11 @@ export class EventStream extends Readable implements Listener {
   readonly memberName: string
   readonly #reader: LogReader
   readonly #idOf: (position: number) => string
-  readonly #limits: ListenerLimits
   readonly #wake: (listener: Listener) => void
   #wanted = false
   #blocked = false
   #sentAt = 0
-  #stalled: { length: number, since: number } | undefined
+  readonly #stall: StallWatch
   #isPrivate = false
   overflowed = false
 
@@ -32,7 +32,7 @@ export class EventStream extends Readable implements Listener {
     this.memberName = memberName
     this.#reader = reader
     this.#idOf = idOf
-    this.#limits = limits
+    this.#stall = new StallWatch(limits.stallMs)
     this.#wake = wake
     this.push(`retry: ${retryMs}\n\n`)
   }
@@ -42,7 +42,6 @@ export class EventStream extends Readable implements Listener {
   override _read (): void {
     this.#wanted = true
     this.#blocked = false
-    this.#stalled = undefined
     if (this.#reader.isBehind) this.#wake(this)
   }
 
@@ -70,10 +69,8 @@ export class EventStream extends Readable implements Listener {
   tick (): void {
     const now = performance.now()
     if (this.destroyed) return
-    if (this.#blocked) {
-      if (this.#stalled === undefined || this.readableLength < this.#stalled.length) this.#stalled = { length: this.readableLength, since: now }
-      if (now - this.#stalled.since >= this.#limits.stallMs) this.end('stalled')
-    } else if (this.#wanted && now - this.#sentAt >= heartbeatMs) this.#send(': \n\n')
+    if (this.#stall.isStalled(this.#blocked ? this.readableLength : 0, now)) this.end('stalled')
+    else if (this.#wanted && now - this.#sentAt >= heartbeatMs) this.#send(': \n\n')
   }
 
   /** Ends cleanly where the reader may come back and go on; there is no close code to say why. */

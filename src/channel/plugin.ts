@@ -62,6 +62,8 @@ async function channel (app: FastifyInstance, { settings, hygiene, limits: chang
   app.health.onDrain(() => room.fanOut.end('draining'))
   app.accessKey.onChange(() => room.link.keyChanged())
   app.addHook('onReady', async () => room.start())
+  // Listeners would keep the server from closing, when nobody began a drain before.
+  app.addHook('preClose', async () => room.fanOut.end('draining'))
   app.addHook('onClose', async () => {
     await room.stop()
     state.close()

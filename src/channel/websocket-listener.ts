@@ -3,6 +3,7 @@ import type { WebSocket } from 'ws'
 import { Acknowledgement } from './acknowledgement.ts'
 import type { EndReason, Listener } from './fan-out.ts'
 import type { LogReader } from './log-reader.ts'
+import { StallWatch } from './stall-watch.ts'
 
 export interface ListenerLimits {
   /** Bytes under way to one listener beyond which nothing more is handed to its socket; the rest waits in the shared log. */
@@ -35,13 +36,13 @@ export class WebSocketListener implements Listener {
   readonly #reader: LogReader
   readonly #limits: ListenerLimits
   readonly #acknowledgement: Acknowledgement
+  readonly #stall: StallWatch
   sentBytes = 0
   #isPrivate = false
   /** A message of which a part has been sent. */
   #partial: { bytes: Buffer, sent: number } | undefined
   /** The code we closed with, if we did. */
   closeCode: number | undefined
-  #blocked: { bytes: number, since: number } | undefined
 
   constructor (memberName: string, webSocket: WebSocket, socket: Duplex, reader: LogReader, limits: ListenerLimits, wake: (listener: Listener) => void) {
     this.memberName = memberName
@@ -49,6 +50,7 @@ export class WebSocketListener implements Listener {
     this.#socket = socket
     this.#reader = reader
     this.#limits = limits
+    this.#stall = new StallWatch(limits.stallMs)
     this.#acknowledgement = new Acknowledgement(reader.position, performance.now())
     socket.on('drain', () => wake(this))
     webSocket.on('pong', payload => this.#acknowledgement.received(Number(payload.toString('latin1'))))
@@ -76,9 +78,9 @@ export class WebSocketListener implements Listener {
   tick (): void {
     if (this.#webSocket.readyState !== open) return
     const now = performance.now()
-    if (this.#isStalled(now)) return this.end('stalled')
+    if (this.#stall.isStalled(this.#isBlocked() ? this.#webSocket.bufferedAmount : 0, now)) return this.end('stalled')
     // The peer is gone: no close frame would reach it. While it is blocked, the stall limit decides.
-    if (this.#blocked === undefined && this.#acknowledgement.silentMs(now) >= this.#limits.pingMs) return this.#webSocket.terminate()
+    if (!this.#isBlocked() && this.#acknowledgement.silentMs(now) >= this.#limits.pingMs) return this.#webSocket.terminate()
     this.#pingIfDue(now)
   }
 
@@ -127,13 +129,6 @@ export class WebSocketListener implements Listener {
   }
 
   #isBlocked (): boolean { return this.#webSocket.bufferedAmount > this.#limits.maxBufferedBytes }
-
-  #isStalled (now: number): boolean {
-    const bytes = this.#webSocket.bufferedAmount
-    if (!this.#isBlocked()) this.#blocked = undefined
-    else if (this.#blocked === undefined || bytes < this.#blocked.bytes) this.#blocked = { bytes, since: now }
-    return this.#blocked !== undefined && now - this.#blocked.since >= this.#limits.stallMs
-  }
 
   /** Not amid a message: the pong would say that it has arrived whole. */
   #pingIfDue (now: number): void {

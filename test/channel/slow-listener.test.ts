@@ -1,4 +1,6 @@
+import { connect } from 'node:net'
 import t from 'tap'
+import { StallWatch } from '../../src/channel/stall-watch.ts'
 import { notify, payloads, startChannelProxy } from '../support/channel-proxy.ts'
 import { waitFor } from '../support/wait-for.ts'
 
@@ -38,6 +40,32 @@ t.test('a slow reader that lags beyond the memory is closed with 1013, told why,
   notify(proxy.api, 'next')
   await waitFor('the next', () => payloads(back.items('notifications')).at(-1), last => last === 'next')
   t.ok(heard + back.items('notifications').length < 151)
+})
+
+t.test('a reader that is slow but reads isn\'t stalled', async t => {
+  const watch = new StallWatch(100)
+  const steps: Array<[waitingBytes: number, nowMs: number, stalled: boolean]> = [
+    [0, 0, false], [500, 10, false], [500, 109, false], [400, 110, false], [400, 209, false], [400, 210, true], [400, 300, true],
+    [300, 310, false], [0, 500, false], [300, 600, false], [900, 650, false], [900, 749, false], [900, 750, true]
+  ]
+  for (const [bytes, nowMs, stalled] of steps) t.equal(watch.isStalled(bytes, nowMs), stalled, `${bytes} at ${nowMs}`)
+})
+
+t.test('a long message goes out in fragments, none larger than what may be under way', async t => {
+  const proxy = await startChannelProxy(t)
+  const socket = connect(Number(new URL(proxy.url).port), '127.0.0.1')
+  t.teardown(() => socket.destroy())
+  const chunks: Buffer[] = []
+  socket.on('data', (chunk: Buffer) => chunks.push(chunk))
+  socket.write('GET /v2/notification/websocket-connect HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer bob\r\n\r\n')
+  await waitFor('the handshake', () => proxy.status().listeners['websocket'], count => count === 1)
+  await proxy.ready()
+  notify(proxy.api, 'x'.repeat(1_000_000))
+  const bytes = await waitFor('the message', () => Buffer.concat(chunks), ({ length }) => length > 1_300_000)
+  const first = bytes.subarray(bytes.indexOf('\r\n\r\n') + 4)
+  t.equal(first[0], 0x01, 'text, not the last fragment')
+  t.equal(first.readBigUInt64BE(2), 131_072n)
+  t.equal(first[10 + 131_072], 0x00, 'continued')
 })
 
 t.test('a member that was away too long is told once', async t => {
