@@ -5,6 +5,7 @@ import { Redactor } from './access-key/redact.ts'
 import { handleErrors } from './answers.ts'
 import channel from './channel/plugin.ts'
 import type { Settings } from './config/table.ts'
+import consolePage from './console/plugin.ts'
 import { proxyError } from './errors.ts'
 import { makeForwarding } from './forwarding.ts'
 import guard, { listenerOptions, serverOptions } from './guard/plugin.ts'
@@ -72,6 +73,7 @@ async function furnish (app: FastifyInstance, { settings, environment, program }
   await app.register(channel, { settings, hygiene: forwarding })
   await app.register(pages, { hygiene: forwarding })
   await app.register(trailApi, { settings, program })
+  await app.register(consolePage)
   app.all('/_proxy/*', () => { throw proxyError('not_found') })
   await app.register(mountProxy)
 }
