@@ -106,6 +106,11 @@ export class ValueScanner {
     while (at < length) {
       const byte = chunk[at++] as number
       if (byte === quote) {
+        const end = depth > 1 || !(this.#expectsKey || this.#expectsId) ? skipPlain(chunk, at) : -1
+        if (end >= 0 && depth > 0) {
+          at = end
+          continue
+        }
         this.#depth = depth
         at = this.#scanString(chunk, at)
         if (this.done) return at
@@ -197,6 +202,14 @@ export class ValueScanner {
 }
 
 /** A key may be written with escapes. */
+/** Behind the string that begins at `from`, or -1 if it isn't that simple: it has escapes or goes on in the next piece. */
+function skipPlain (chunk: Buffer, from: number): number {
+  const length = chunk.length
+  let at = from
+  while (at < length && stops[chunk[at] as number] === 0) at++
+  return at < length && chunk[at] === quote ? at + 1 : -1
+}
+
 function isId (raw: string): boolean {
   return raw === 'id' || (raw.includes('\\') && parseString(raw) === 'id')
 }
