@@ -86,6 +86,8 @@ class PulledBody implements AsyncIterable<Buffer> {
   #wake: (() => void) | undefined
 
   push (chunk: Buffer): void {
+    // The parser says so when it is resumed and has no more: pausing it for nothing would let it say so again, for ever.
+    if (chunk.length === 0) return
     this.#chunks.push(chunk)
     this.controller?.pause()
     this.#wake?.()
