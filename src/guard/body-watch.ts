@@ -1,15 +1,16 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { OpenEntry } from '../trail/record.ts'
 
 /**
  * Requests whose body is still on its way. One timer looks at all of them, so that a body costs a Map entry and no
  * timer of its own. A client that sends less than `minBytes` of its body within the time limit is cut off, whether it
- * pauses or dribbles (slow-body attack).
+ * pauses or dribbles (slow-body attack). What an early answer leaves of a body is thrown away: unread it would stop the
+ * connection, and hide for the keep-alive limit that the client has gone.
  */
 export interface BodyWatch {
   /** Bodies still on their way. */
   readonly underWay: number
-  add (request: IncomingMessage, entry: OpenEntry): void
+  add (request: IncomingMessage, response: ServerResponse, entry: OpenEntry): void
   stop (): void
 }
 
@@ -20,7 +21,7 @@ export interface BodyWatchOptions {
   now: () => number
 }
 
-interface Watched { entry: OpenEntry, bytesRead: number, since: number }
+interface Watched { entry: OpenEntry, response: ServerResponse, bytesRead: number, since: number }
 
 const longestLookIntervalMs = 2000
 const minBytes = 1024
@@ -37,6 +38,7 @@ export function createBodyWatch ({ idleTimeoutMs, onIdle, now }: BodyWatchOption
   function look (): void {
     const at = now()
     for (const [request, state] of watched) {
+      dropRest(request, state.response)
       if (request.complete || request.destroyed) watched.delete(request)
       else if (hasMoved(request, state)) Object.assign(state, { bytesRead: request.socket.bytesRead, since: at })
       else if (at - state.since >= idleTimeoutMs) {
@@ -49,16 +51,22 @@ export function createBodyWatch ({ idleTimeoutMs, onIdle, now }: BodyWatchOption
   timer.unref()
   return {
     get underWay () { return watched.size },
-    add (request, entry) {
+    add (request, response, entry) {
       entries.set(request, entry)
-      watched.set(request, { entry, bytesRead: request.socket.bytesRead, since: now() })
+      watched.set(request, { entry, response, bytesRead: request.socket.bytesRead, since: now() })
       request.once('close', () => { watched.delete(request) })
+      response.once('finish', () => dropRest(request, response))
     },
     stop: () => clearInterval(timer)
   }
 }
 
-/** A full buffer means that upstream reads slowly and Node has stopped reading from the client: the client isn't late. */
-function hasMoved (request: IncomingMessage, state: Watched): boolean {
-  return request.readableLength >= request.readableHighWaterMark || request.socket.bytesRead - state.bytesRead >= minBytes
+/** Node does so itself if nobody has begun to read. Whoever has may still be about to let go of it, so this is tried again. */
+function dropRest (request: IncomingMessage, response: ServerResponse): void {
+  if (response.writableFinished && !request.complete) request.resume()
+}
+
+/** A full buffer before the answer means that upstream reads slowly and Node has stopped reading from the client: the client isn't late. */
+function hasMoved (request: IncomingMessage, { response, bytesRead }: Watched): boolean {
+  return (request.readableLength >= request.readableHighWaterMark && !response.writableFinished) || request.socket.bytesRead - bytesRead >= minBytes
 }

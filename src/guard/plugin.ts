@@ -18,7 +18,7 @@ import type { Origins } from './origins.ts'
 import { answerSocket, forbidMore, isForbidden } from './raw-answers.ts'
 import { refusals } from './refusals.ts'
 import type { Refusal } from './refusals.ts'
-import { askForBody, awaitBody, dropRest } from './request-body.ts'
+import { askForBody, awaitBody } from './request-body.ts'
 import { describeRefusedTarget, judgeTarget } from './target.ts'
 
 export { listenerOptions, serverOptions } from './listener.ts'
@@ -74,7 +74,7 @@ function letIn (request: FastifyRequest, reply: FastifyReply, rules: Rules, next
   addAnswerHeaders(reply, rules.origins.answerHeaders(raw.headers))
   const facts = judgeHeaders(raw.rawHeaders, raw.httpVersion)
   if (typeof facts === 'string') return next(refuse(request, reply, facts, rules))
-  if (facts.hasBody) rules.watch.add(raw, request.entry)
+  if (facts.hasBody) rules.watch.add(raw, reply.raw, request.entry)
   const method = raw.method ?? ''
   if (!allowedMethods.includes(method)) return next(refuse(request, reply, 'method_not_allowed', rules))
   if (!rules.servesHost(facts.host)) return next(refuse(request, reply, 'host_not_allowed', rules))
@@ -156,7 +156,6 @@ function makeBodyReceiver (watch: BodyWatch, upstreamConnections: number) {
   return function receiveBody ({ raw }: FastifyRequest, reply: FastifyReply, _payload: unknown, next: (error: null) => void): void {
     if (entryOfBody(raw) === undefined) return next(null)
     askForBody(raw, reply.raw)
-    dropRest(raw, reply.raw)
     if (watch.underWay <= streamed) next(null)
     else awaitBody(raw, () => next(null))
   }

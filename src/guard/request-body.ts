@@ -13,14 +13,6 @@ export function askForBody (request: IncomingMessage, response: ServerResponse):
 }
 
 /**
- * Throws away what an early answer leaves of the body. Node does so only if nobody has begun to read it; unread, it stops
- * the connection, and a client that leaves is not noticed before the keep-alive limit.
- */
-export function dropRest (request: IncomingMessage, response: ServerResponse): void {
-  response.once('finish', () => { if (!request.complete) request.resume() })
-}
-
-/**
  * Calls back when the whole body is here, or as much of it as is kept in memory (64 KiB). Until then the request takes no
  * connection to the API: hundreds of clients that send a small body slowly would take them all from everybody else.
  */
