@@ -191,7 +191,7 @@ testOnBoth('rows stay in order when the clock jumps, and blocks know which times
   await store.open()
   const blocks = await store.db.selectFrom('trail_block').selectAll().execute()
   await store.close()
-  t.match(blocks, [{ first_seq: 1, last_seq: 3, rows: 3, min_started_at: Date.UTC(2025, 11, 31), max_started_at: Date.UTC(2026, 0, 2) }])
+  t.match(blocks, [{ first_seq: 1, last_seq: 3, rows: 3, min_started_at: Date.UTC(2025, 11, 31), max_started_at: Date.UTC(2026, 0, 2), max_duration_ms: 12.5 }])
 })
 
 testOnBoth('several instances may start on an empty store at once', async (t, place) => {

@@ -1,18 +1,24 @@
 import type { TrailRecord } from '../record.ts'
+import { zoneFields } from '../store/blocks.ts'
 
 export type Field = keyof TrailRecord
 
 export type FieldType = 'text' | 'integer' | 'number' | 'date'
 
 /**
- * How a field can be looked up. `few`: an index, and few different values, so that any condition becomes a list of
- * values. `many`: an index for equality and ranges. `none`: looked at row by row, newest (or oldest) first.
+ * How a field is looked up.
+ * - `index`: it names one record or a few; a B-tree
+ * - `zone`: blocks know which values they have, see store/blocks.ts
+ * - `path`: blocks know which path segments they have
+ * - `longest`: blocks know the greatest value
+ * - `time`: blocks know the range
+ * - `none`: looked at record by record
  */
-export type Index = 'few' | 'many' | 'none'
+export type Lookup = 'index' | 'zone' | 'path' | 'longest' | 'time' | 'none'
 
 export interface FieldRow {
   type: FieldType
-  index: Index
+  lookup: Lookup
   /** All values there are, if they are known. */
   values?: readonly string[]
 }
@@ -20,43 +26,44 @@ export interface FieldRow {
 const outcomes = ['open', 'answered', 'refused', 'failed', 'truncated', 'client_aborted', 'own', 'unfinished'] as const satisfies ReadonlyArray<TrailRecord['outcome']>
 const kinds = ['request', 'websocket', 'page', 'channel'] as const satisfies ReadonlyArray<TrailRecord['kind']>
 
-const text: FieldRow = { type: 'text', index: 'none' }
-const integer: FieldRow = { type: 'integer', index: 'none' }
-const number: FieldRow = { type: 'number', index: 'none' }
+function field (name: Field, type: FieldType, lookup: Lookup = 'none', values?: readonly string[]): [Field, FieldRow] {
+  const zoned = (zoneFields as readonly string[]).includes(name)
+  return [name, { type, lookup: zoned ? 'zone' : lookup, ...values && { values } }]
+}
 
 /** Every field of a record can be filtered by. */
-export const fields: Record<Field, FieldRow> = {
-  id: { type: 'text', index: 'many' },
-  started_at: { type: 'date', index: 'none' }, // not an index, but blocks: see store/schema.ts
-  kind: { type: 'text', index: 'none', values: kinds },
-  member: { type: 'text', index: 'few' },
-  method: { type: 'text', index: 'few' },
-  path: { type: 'text', index: 'many' },
-  query: text,
-  region: text,
-  key_fingerprint: text,
-  client_address: { type: 'text', index: 'many' },
-  client_agent: text,
-  policy_decision: text,
-  parent_id: { type: 'text', index: 'many' },
-  notes: text,
-  trace_id: text,
-  outcome: { type: 'text', index: 'few', values: outcomes },
-  status: { type: 'integer', index: 'few' },
-  upstream_request_id: { type: 'text', index: 'many' },
-  error_type: { type: 'text', index: 'few' },
-  error_message: text,
-  duration_ms: number,
-  ttfb_ms: number,
-  bytes_in: integer,
-  bytes_out: integer,
-  attempts: integer,
-  close_code: integer,
-  clock_offset_ms: number,
-  async_id: { type: 'text', index: 'many' },
-  async_status: integer,
-  async_latency_ms: number
-}
+export const fields = Object.fromEntries([
+  field('id', 'text', 'index'),
+  field('started_at', 'date', 'time'),
+  field('kind', 'text', 'zone', kinds),
+  field('member', 'text'),
+  field('method', 'text'),
+  field('path', 'text', 'path'),
+  field('query', 'text'),
+  field('region', 'text'),
+  field('key_fingerprint', 'text'),
+  field('client_address', 'text'),
+  field('client_agent', 'text'),
+  field('policy_decision', 'text'),
+  field('parent_id', 'text', 'index'),
+  field('notes', 'text'),
+  field('trace_id', 'text', 'index'),
+  field('outcome', 'text', 'zone', outcomes),
+  field('status', 'integer'),
+  field('upstream_request_id', 'text', 'index'),
+  field('error_type', 'text'),
+  field('error_message', 'text'),
+  field('duration_ms', 'number', 'longest'),
+  field('ttfb_ms', 'number'),
+  field('bytes_in', 'integer'),
+  field('bytes_out', 'integer'),
+  field('attempts', 'integer'),
+  field('close_code', 'integer'),
+  field('clock_offset_ms', 'number'),
+  field('async_id', 'text', 'index'),
+  field('async_status', 'integer'),
+  field('async_latency_ms', 'number')
+]) as Record<Field, FieldRow>
 
 export const fieldNames = Object.keys(fields) as Field[]
 

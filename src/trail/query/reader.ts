@@ -2,9 +2,10 @@ import { sql, type Kysely, type Selectable, type SelectQueryBuilder } from 'kyse
 import { proxyError } from '../../errors.ts'
 import type { TrailRecord } from '../record.ts'
 import type { Schema, TrailRow } from '../store/schema.ts'
-import { buildConditions, everything, findRange, type SeqRange, type StoreKind } from './conditions.ts'
+import { buildConditions, type StoreKind } from './conditions.ts'
+import { fields } from './fields.ts'
 import type { Conditions, Filter, ListQuery } from './parse.ts'
-import { makePlan, type Plan } from './plan.ts'
+import { everything, listRuns, type Run } from './runs.ts'
 import { readSeries, type Series, type SeriesQuery } from './series.ts'
 
 /** A record as the trail's API gives it. */
@@ -65,26 +66,24 @@ export class TrailReader {
   }
 
   async list (query: ListQuery): Promise<TrailList> {
-    const range = await findRange(this.#db, query.filters)
-    const page = range === undefined ? undefined : await this.#narrow(range, query)
-    const rows = page === undefined ? [] : await this.#readPage(query, page, query.limit + 1)
+    const rows = await this.#readPage(query, await this.#narrow(query), query.limit + 1)
     return {
       object: 'list',
       limit: query.limit,
       after: query.after,
       order: query.order,
       has_more: rows.length > query.limit,
-      ...query.includeTotal && { total_count: range === undefined ? 0 : await this.#count(query, range) },
+      ...query.includeTotal && { total_count: await this.#count(query, everything) },
       data: rows.slice(0, query.limit).map(toItem)
     }
   }
 
   /** Everything after the record that was seen last. */
-  async #narrow (range: SeqRange, { after, order }: ListQuery): Promise<SeqRange> {
-    if (after === null) return range
+  async #narrow ({ after, order }: ListQuery): Promise<Run> {
+    if (after === null) return everything
     const seq = await this.#findSeq(after)
     if (seq === undefined) throw proxyError('validation_error', { fields: [{ name: 'after', message: 'No such record; it may have been deleted by age.' }] })
-    return order === 'ASC' ? { ...range, least: Math.max(range.least, seq + 1) } : { ...range, most: Math.min(range.most, seq - 1) }
+    return order === 'ASC' ? { ...everything, least: seq + 1 } : { ...everything, most: seq - 1 }
   }
 
   async #findSeq (id: string): Promise<number | undefined> {
@@ -92,34 +91,18 @@ export class TrailReader {
     return row?.seq
   }
 
-  async #readPage (query: Pick<ListQuery, 'filters' | 'text' | 'order'>, range: SeqRange, limit: number): Promise<GivenRow[]> {
-    const plan = await makePlan(this.#db, this.#kind, query, range)
-    if (plan.kind === 'values') return this.#readRuns(query, plan, range, limit)
-    let select = this.#select()
-    if (plan.kind === 'range') {
-      const found = this.#db.selectFrom('trail').select('seq').where(eb => eb.and(buildConditions(eb, this.#kind, { filters: [plan.filter], text: '' }, range)))
-      select = select.where('seq', 'in', found)
+  async #readPage (query: Pick<ListQuery, 'filters' | 'text' | 'order'>, within: Run, limit: number): Promise<GivenRow[]> {
+    if (query.filters.some(isByIndex)) return this.#readRun(query, within, limit)
+    const rows: GivenRow[] = []
+    for await (const run of listRuns(this.#db, query.filters, within, query.order)) {
+      rows.push(...await this.#readRun(query, run, limit - rows.length))
+      if (rows.length === limit) break
     }
-    const except = plan.kind === 'range' ? plan.filter : undefined
-    return this.#order(select.where(eb => eb.and(buildConditions(eb, this.#kind, query, range, except))), query.order, limit).execute()
+    return rows
   }
 
-  /** One run along the index per value, each in order and no longer than the page; then the page out of them. */
-  async #readRuns (query: Pick<ListQuery, 'filters' | 'text' | 'order'>, { filter, field, values }: Plan & { kind: 'values' }, range: SeqRange, limit: number): Promise<GivenRow[]> {
-    const rows: GivenRow[] = []
-    for (const value of values) {
-      const one: Filter = { field, op: 'in', values: [value] }
-      const run = this.#select()
-        .where(eb => eb.and([
-          ...buildConditions(eb, this.#kind, { filters: [one], text: '' }, everything),
-          ...buildConditions(eb, this.#kind, query, range, filter)
-        ]))
-        // Makes the partial index usable: databases don't see that a parameter isn't empty.
-        .$if(field === 'parent_id', run => run.where(sql<boolean>`parent_id <> ''`))
-      rows.push(...await this.#order(run, query.order, limit).execute())
-    }
-    const sign = query.order === 'ASC' ? 1 : -1
-    return rows.sort((a, b) => sign * (a.seq - b.seq)).slice(0, limit)
+  #readRun (query: Pick<ListQuery, 'filters' | 'text' | 'order'>, run: Run, limit: number): Promise<GivenRow[]> {
+    return this.#order(this.#select().where(eb => eb.and(buildConditions(eb, this.#kind, query, run))), query.order, limit).execute()
   }
 
   #select (): GivenQuery {
@@ -130,10 +113,15 @@ export class TrailReader {
     return select.orderBy('seq', order === 'ASC' ? 'asc' : 'desc').limit(limit)
   }
 
-  async #count (conditions: Conditions, range: SeqRange): Promise<number> {
-    const { count } = await this.#db.selectFrom('trail').select(({ fn }) => fn.countAll<number>().as('count'))
-      .where(eb => eb.and(buildConditions(eb, this.#kind, conditions, range))).executeTakeFirstOrThrow()
-    return Number(count)
+  async #count (conditions: Conditions, within: Run): Promise<number> {
+    let total = 0
+    const runs = conditions.filters.some(isByIndex) ? [within] : listRuns(this.#db, conditions.filters, within, 'ASC')
+    for await (const run of runs) {
+      const { count } = await this.#db.selectFrom('trail').select(({ fn }) => fn.countAll<number>().as('count'))
+        .where(eb => eb.and(buildConditions(eb, this.#kind, conditions, run))).executeTakeFirstOrThrow()
+      total += Number(count)
+    }
+    return total
   }
 
   /** By our id or by the API's request id; of the latter there may be several (a page of a list has one each). */
@@ -194,6 +182,11 @@ export class TrailReader {
   async close (): Promise<void> {
     await this.#db.destroy()
   }
+}
+
+/** Its value names one record or a few. */
+function isByIndex (filter: Filter): boolean {
+  return fields[filter.field].lookup === 'index' && filter.op === 'in' && !filter.values.includes(null)
 }
 
 function toItem ({ seq: _, started_at: startedAt, ...row }: GivenRow): TrailItem {

@@ -1,7 +1,8 @@
 import { expressionBuilder, sql, type Kysely } from 'kysely'
 import type { Schema } from '../store/schema.ts'
-import { buildConditions, findRange, type StoreKind } from './conditions.ts'
+import { buildConditions, type StoreKind } from './conditions.ts'
 import type { Conditions } from './parse.ts'
+import { everything, listRuns } from './runs.ts'
 
 export interface SeriesQuery extends Conditions {
   /** How many buckets the time range is cut into, at most. */
@@ -49,19 +50,20 @@ interface Cell { bucket: number, class: number, error: number, refused: number, 
 export async function readSeries (db: Kysely<Schema>, kind: StoreKind, query: SeriesQuery, nowMs: number): Promise<Series> {
   const frame = findFrame(query, nowMs)
   const conditions: Conditions = { text: query.text, filters: [...query.filters, { field: 'started_at', op: 'within', spans: [{ from: frame.fromMs, to: frame.toMs }] }] }
-  const range = await findRange(db, conditions.filters)
-  const cells = range === undefined
-    ? []
-    : (await sql<Cell>`
-        select ${toInteger(kind, sql`(started_at - ${frame.fromMs}) / ${frame.intervalMs}`)} as bucket,
-          coalesce(status / 100, 0) as class,
-          case when status >= 400 or outcome in ('failed', 'truncated', 'unfinished') then 1 else 0 end as error,
-          case when outcome = 'refused' then 1 else 0 end as refused,
-          ${durationBin(kind)} as bin,
-          count(*) as count, sum(bytes_in) as bytes_in, sum(bytes_out) as bytes_out,
-          max(case when kind <> 'websocket' then duration_ms end) as max
-        from trail where ${sql.join(buildConditions(expressionBuilder<Schema, 'trail'>(), kind, conditions, range), sql` and `)}
-        group by 1, 2, 3, 4, 5`.execute(db)).rows
+  const cells: Cell[] = []
+  for await (const run of listRuns(db, conditions.filters, everything, 'ASC')) {
+    const { rows } = await sql<Cell>`
+      select ${toInteger(kind, sql`(started_at - ${frame.fromMs}) / ${frame.intervalMs}`)} as bucket,
+        coalesce(status / 100, 0) as class,
+        case when status >= 400 or outcome in ('failed', 'truncated', 'unfinished') then 1 else 0 end as error,
+        case when outcome = 'refused' then 1 else 0 end as refused,
+        ${durationBin(kind)} as bin,
+        count(*) as count, sum(bytes_in) as bytes_in, sum(bytes_out) as bytes_out,
+        max(case when kind <> 'websocket' then duration_ms end) as max
+      from trail where ${sql.join(buildConditions(expressionBuilder<Schema, 'trail'>(), kind, conditions, run), sql` and `)}
+      group by 1, 2, 3, 4, 5`.execute(db)
+    cells.push(...rows)
+  }
   return assemble(frame, cells)
 }
 

@@ -43,27 +43,38 @@ async function createTrail (db: Kysely<Schema>, kind: Kind): Promise<void> {
   await createBookkeeping(db, kind)
 }
 
-/** Each is followed by `seq`, so that a page is read off the index in order. Rare values have a partial one, which common rows don't pay for. */
+/** For what names one record or a few. All other fields are found by block. */
 async function createIndexes (db: Kysely<Schema>): Promise<void> {
-  for (const column of ['member', 'status', 'method', 'path', 'outcome', 'client_address'] as const) {
-    await db.schema.createIndex(`trail_${column}`).on('trail').columns([column, 'seq']).execute()
-  }
-  for (const column of ['error_type', 'upstream_request_id', 'async_id'] as const) {
+  for (const column of ['upstream_request_id', 'async_id'] as const) {
     await db.schema.createIndex(`trail_${column}`).on('trail').columns([column, 'seq']).where(sql<boolean>`${sql.ref(column)} is not null`).execute()
   }
-  await db.schema.createIndex('trail_parent_id').on('trail').columns(['parent_id', 'seq']).where(sql<boolean>`parent_id <> ''`).execute()
+  for (const column of ['parent_id', 'trace_id'] as const) {
+    await db.schema.createIndex(`trail_${column}`).on('trail').columns([column, 'seq']).where(sql<boolean>`${sql.ref(column)} <> ''`).execute()
+  }
   await db.schema.createIndex('trail_open').on('trail').columns(['journal', 'seq']).where(sql<boolean>`outcome = 'open'`).execute()
 }
 
 async function createBookkeeping (db: Kysely<Schema>, kind: Kind): Promise<void> {
   const bigint = kind === 'sqlite' ? 'integer' : 'bigint'
+  const text = kind === 'sqlite' ? sql`text` : sql`text collate "C"`
   const id = kind === 'sqlite' ? sql`integer primary key autoincrement` : sql`bigint generated always as identity primary key`
   let block = db.schema.createTable('trail_block').addColumn('id', id)
   for (const name of ['first_seq', 'last_seq', 'min_started_at', 'max_started_at', 'rows'] as const) {
     block = block.addColumn(name, bigint, column => column.notNull())
   }
-  await block.execute()
-  await db.schema.createIndex('trail_block_times').on('trail_block').columns(['max_started_at', 'first_seq']).execute()
+  await block
+    .addColumn('max_duration_ms', kind === 'sqlite' ? 'real' : 'double precision', column => column.notNull())
+    .addColumn('path_filter', kind === 'sqlite' ? 'blob' : 'bytea', column => column.notNull())
+    .execute()
+  for (const column of ['first_seq', 'last_seq'] as const) await db.schema.createIndex(`trail_block_${column}`).on('trail_block').column(column).execute()
+  await db.schema.createTable('trail_zone')
+    .addColumn('field', text, column => column.notNull())
+    .addColumn('value', text, column => column.notNull())
+    .addColumn('block', bigint, column => column.notNull())
+    .addPrimaryKeyConstraint('trail_zone_key', ['field', 'value', 'block'])
+    .$call(table => kind === 'sqlite' ? table.modifyEnd(sql`without rowid`) : table)
+    .execute()
+  await db.schema.createIndex('trail_zone_block').on('trail_zone').column('block').execute()
   await db.schema.createTable('trail_position')
     .addColumn('journal', 'text', column => column.primaryKey())
     .addColumn('segment', bigint, column => column.notNull())

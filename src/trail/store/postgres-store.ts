@@ -2,9 +2,9 @@ import { Kysely, PostgresDialect, sql, type RawBuilder, type Transaction } from 
 import { Migrator } from 'kysely/migration'
 import pg from 'pg'
 import { outcomeFields } from '../lines.ts'
-import { BlockKeeper } from './blocks.ts'
+import { BlockKeeper, blockRows, describeOutcome, type ZoneValue } from './blocks.ts'
 import { listMigrations } from './migrations.ts'
-import { columnIndex, columns, numericTypes, type Schema } from './schema.ts'
+import { columnIndex, columns, numericTypes, type Schema, type ZoneRow } from './schema.ts'
 import type { Batch, Store, StoredPosition, StoreFault, Value } from './store.ts'
 
 export interface PostgresOptions {
@@ -50,8 +50,9 @@ export class PostgresStore implements Store {
   async #write (trx: Transaction<Schema>, { journalId, rows, outcomes, amendments, position, nowMs }: Batch): Promise<void> {
     // One instance after the other, so that rows become visible in the order of `seq`: whoever pages or tails misses none.
     await sql`select pg_advisory_xact_lock(${writersLock})`.execute(trx)
-    if (rows.length > 0) await this.#insert(trx, rows)
-    if (outcomes.length > 0) await finish(trx, outcomes)
+    this.#blocks ??= new BlockKeeper()
+    for (let from = 0; from < rows.length; from += blockRows) await this.#insert(trx, rows.slice(from, from + blockRows))
+    if (outcomes.length > 0) await this.#finish(trx, outcomes)
     if (amendments.length > 0) await amend(trx, amendments)
     await trx.insertInto('trail_position').values({ journal: journalId, ...position, seen_at: nowMs })
       .onConflict(conflict => conflict.column('journal').doUpdateSet({ ...position, seen_at: nowMs })).execute()
@@ -60,24 +61,52 @@ export class PostgresStore implements Store {
   async #insert (trx: Transaction<Schema>, rows: Value[][]): Promise<void> {
     const takeOver = [...finished, 'notes'].map(name => sql`${sql.ref(name)} = excluded.${sql.ref(name)}`)
       .concat(learned.map(name => sql`${sql.ref(name)} = coalesce(excluded.${sql.ref(name)}, trail.${sql.ref(name)})`))
-    const { rows: [added] } = await sql<{ first: number | null, last: number, count: number }>`
-      with added as (
-        insert into trail (${sql.join(columns.map(name => sql.ref(name)))})
-        select * from ${unnest(columns, rows)}
-        on conflict (id) do update set ${sql.join(takeOver)} where excluded.outcome <> 'open'
-        returning seq, xmax = 0 as is_new
-      ) select min(seq) as first, max(seq) as last, count(*) as count from added where is_new`.execute(trx)
-    if (added?.first != null) await this.#noteBlock(trx, added as { first: number, last: number, count: number }, rows)
+    const { rows: written } = await sql<{ seq: number, id: string, is_new: boolean }>`
+      insert into trail (${sql.join(columns.map(name => sql.ref(name)))})
+      select * from ${unnest(columns, rows)}
+      on conflict (id) do update set ${sql.join(takeOver)} where excluded.outcome <> 'open'
+      returning seq, id, xmax = 0 as is_new`.execute(trx)
+    const added = written.filter(row => row.is_new).map(row => row.seq)
+    if (added.length > 0) await this.#noteBlock(trx, Math.min(...added), Math.max(...added), rows)
+    // Rows that were there already (a replay) took over an outcome that their block may not know.
+    const old = new Map(written.filter(row => !row.is_new).map(row => [row.id, row.seq]))
+    if (old.size > 0) await this.#noteOutcomes(trx, rows.filter(row => old.has(row[0] as string)).map(row => ({ seq: old.get(row[0] as string) as number, outcome: row.slice(columnIndex.outcome), notes: row[columnIndex.notes] as string })))
   }
 
-  async #noteBlock (trx: Transaction<Schema>, { first, last, count }: { first: number, last: number, count: number }, rows: Value[][]): Promise<void> {
-    this.#blocks ??= new BlockKeeper()
-    const times = rows.map(row => row[columnIndex.started_at] as number)
-    const { id, ...block } = this.#blocks.extend({ first_seq: first, last_seq: last, min_started_at: Math.min(...times), max_started_at: Math.max(...times), rows: count })
+  async #noteBlock (trx: Transaction<Schema>, firstSeq: number, lastSeq: number, rows: Value[][]): Promise<void> {
+    const blocks = this.#blocks as BlockKeeper
+    const { id, row, added } = blocks.extend(firstSeq, lastSeq, rows)
+    const grown = id === undefined ? undefined : await trx.updateTable('trail_block').set(row).where('id', '=', id).executeTakeFirst()
     // Retention may have taken the block away meanwhile; then it comes anew.
-    if (id !== undefined && (await trx.updateTable('trail_block').set(block).where('id', '=', id).executeTakeFirstOrThrow()).numUpdatedRows > 0n) return
-    const added = await trx.insertInto('trail_block').values(block).returning('id').executeTakeFirstOrThrow()
-    this.#blocks.id = added.id
+    const isKnown = grown !== undefined && grown.numUpdatedRows > 0n
+    const block = isKnown ? id as number : (await trx.insertInto('trail_block').values(row).returning('id').executeTakeFirstOrThrow()).id
+    blocks.noteId(block)
+    await addZones(trx, (isKnown ? added : blocks.listValues()).map(value => ({ ...value, block })))
+  }
+
+  async #finish (trx: Transaction<Schema>, outcomes: Value[][]): Promise<void> {
+    const names = [...outcomeFields, 'notes', 'id']
+    const set = [...finished, 'notes'].map(name => sql`${sql.ref(name)} = given.${sql.ref(name)}`).concat(learned.map(coalesce))
+    const { rows } = await sql<{ seq: number, id: string }>`update trail set ${sql.join(set)} from ${unnest(names, outcomes)} where trail.id = given.id returning trail.seq, trail.id`.execute(trx)
+    const byId = new Map(outcomes.map(outcome => [outcome.at(-1), outcome]))
+    await this.#noteOutcomes(trx, rows.map(({ seq, id }) => {
+      const outcome = byId.get(id) as Value[]
+      return { seq, outcome, notes: outcome.at(-2) as string }
+    }))
+  }
+
+  async #noteOutcomes (trx: Transaction<Schema>, noted: Array<{ seq: number, outcome: Value[], notes: string }>): Promise<void> {
+    const zones: ZoneRow[] = []
+    const unknown = []
+    for (const { seq, outcome, notes } of noted) {
+      const described = describeOutcome(outcome, notes)
+      const news = this.#blocks?.learn(seq, described.values, described.durationMs)
+      if (news === undefined) unknown.push({ seq, ...described })
+      else zones.push(...news.added.map(value => ({ ...value, block: news.id })))
+      if (news?.maxDurationMs !== undefined) await trx.updateTable('trail_block').set({ max_duration_ms: news.maxDurationMs }).where('id', '=', news.id).execute()
+    }
+    await addZones(trx, zones)
+    if (unknown.length > 0) await findBlocks(trx, unknown)
   }
 
   /** Files don't shrink when rows go, so this is what the rows that are there take, indexes included. */
@@ -125,10 +154,24 @@ function unnest (names: readonly string[], rows: Value[][]): RawBuilder<unknown>
   return sql`unnest(${sql.join(arrays)}) as given (${sql.join(names.map(name => sql.ref(name)))})`
 }
 
-async function finish (trx: Transaction<Schema>, outcomes: Value[][]): Promise<void> {
-  const names = [...outcomeFields, 'notes', 'id']
-  const set = [...finished, 'notes'].map(name => sql`${sql.ref(name)} = given.${sql.ref(name)}`).concat(learned.map(coalesce))
-  await sql`update trail set ${sql.join(set)} from ${unnest(names, outcomes)} where trail.id = given.id`.execute(trx)
+/** For rows of blocks that aren't remembered: from before a restart, or of long ago. */
+async function findBlocks (trx: Transaction<Schema>, unknown: Array<{ seq: number, values: ZoneValue[], durationMs: number }>): Promise<void> {
+  const values = unknown.flatMap(({ seq, values }) => values.map(value => ({ seq, ...value })))
+  await sql`insert into trail_zone (field, value, block)
+    select distinct given.field, given.value, trail_block.id
+    from unnest(${values.map(({ field }) => field)}::text[], ${values.map(({ value }) => value)}::text[], ${values.map(({ seq }) => seq)}::bigint[]) as given (field, value, seq)
+    join trail_block on trail_block.first_seq <= given.seq and trail_block.last_seq >= given.seq
+    on conflict do nothing`.execute(trx)
+  await sql`update trail_block set max_duration_ms = longest.duration
+    from (select trail_block.id, max(given.duration) as duration
+      from unnest(${unknown.map(({ seq }) => seq)}::bigint[], ${unknown.map(({ durationMs }) => durationMs)}::double precision[]) as given (seq, duration)
+      join trail_block on trail_block.first_seq <= given.seq and trail_block.last_seq >= given.seq group by trail_block.id) longest
+    where trail_block.id = longest.id and longest.duration > max_duration_ms`.execute(trx)
+}
+
+async function addZones (trx: Transaction<Schema>, zones: ZoneRow[]): Promise<void> {
+  if (zones.length === 0) return
+  await trx.insertInto('trail_zone').values(zones).onConflict(conflict => conflict.doNothing()).execute()
 }
 
 async function amend (trx: Transaction<Schema>, amendments: Value[][]): Promise<void> {

@@ -11,17 +11,25 @@ export interface TrailRow extends Omit<TrailRecord, 'started_at'> {
   journal: string
 }
 
-/**
- * Which times a stretch of the order spans. Clocks jump, so time is not the order; but with this small table a range of
- * times becomes a range of `seq`, and no index on time is needed. Ranges of several instances may overlap.
- */
+/** What the records of one stretch of the order have, see blocks.ts. Stretches of several instances may overlap. */
 export interface BlockRow {
   id: Generated<number>
   first_seq: number
   last_seq: number
+  /** Clocks jump, so time is not the order. */
   min_started_at: number
   max_started_at: number
+  max_duration_ms: number
   rows: number
+  /** See path-filter.ts. */
+  path_filter: Uint8Array
+}
+
+/** One value that a field has in a block. */
+export interface ZoneRow {
+  field: string
+  value: string
+  block: number
 }
 
 /** How far a journal has been stored; written in the same transaction as the rows themselves. */
@@ -36,6 +44,7 @@ export interface PositionRow {
 export interface Schema {
   trail: TrailRow
   trail_block: BlockRow
+  trail_zone: ZoneRow
   trail_position: PositionRow
 }
 

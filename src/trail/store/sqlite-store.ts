@@ -4,11 +4,11 @@ import { chmodSync, mkdirSync, renameSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { outcomeFields } from '../lines.ts'
-import { BlockKeeper } from './blocks.ts'
+import { BlockKeeper, blockRows, describeOutcome } from './blocks.ts'
 import { listMigrations } from './migrations.ts'
 import { columnIndex, columns, type Schema } from './schema.ts'
 import { NodeSqliteDialect } from './sqlite-dialect.ts'
-import type { Batch, Store, StoredPosition, StoreFault } from './store.ts'
+import type { Batch, Store, StoredPosition, StoreFault, Value } from './store.ts'
 
 export interface SqliteOptions {
   path: string
@@ -65,23 +65,50 @@ export class SqliteStore implements Store {
   }
 
   #write ({ journalId, rows, outcomes, amendments, position, nowMs }: Batch, statements: Statements): void {
-    const before = statements.lastSeq.get() as { seq: number }
-    for (const row of rows) statements.insert.run(...row)
-    for (const outcome of outcomes) statements.finish.run(...outcome)
+    this.#blocks ??= new BlockKeeper()
+    for (let from = 0; from < rows.length; from += blockRows) this.#insert(rows.slice(from, from + blockRows), statements)
+    for (const outcome of outcomes) {
+      const found = statements.finish.get(...outcome) as { seq: number } | undefined
+      if (found !== undefined) this.#noteOutcome(found.seq, outcome, outcome.at(-2) as string, statements)
+    }
     for (const amendment of amendments) statements.amend.run(...amendment)
-    const after = statements.lastSeq.get() as { seq: number }
-    if (after.seq > before.seq) this.#noteBlock(before.seq + 1, after.seq, rows as number[][], statements)
     statements.position.run(journalId, position.segment, position.bytes, nowMs)
   }
 
-  #noteBlock (firstSeq: number, lastSeq: number, rows: number[][], statements: Statements): void {
-    this.#blocks ??= new BlockKeeper()
-    const times = rows.map(row => row[columnIndex.started_at] as number)
-    const { id, ...block } = this.#blocks.extend({ first_seq: firstSeq, last_seq: lastSeq, min_started_at: Math.min(...times), max_started_at: Math.max(...times), rows: lastSeq - firstSeq + 1 })
-    const values = [block.first_seq, block.last_seq, block.min_started_at, block.max_started_at, block.rows]
+  #insert (rows: Value[][], statements: Statements): void {
+    const before = statements.lastSeq.get() as { seq: number }
+    for (const row of rows) statements.insert.run(...row)
+    const after = statements.lastSeq.get() as { seq: number }
+    if (after.seq > before.seq) this.#noteBlock(before.seq + 1, after.seq, rows, statements)
+    if (after.seq - before.seq === rows.length) return
+    // Rows that were there already (a replay) took over outcomes that their blocks may not know.
+    for (const row of rows) {
+      const { seq } = statements.findSeq.get(row[columnIndex.id] as string) as { seq: number }
+      this.#noteOutcome(seq, row.slice(columnIndex.outcome), row[columnIndex.notes] as string, statements)
+    }
+  }
+
+  #noteOutcome (seq: number, outcome: Value[], notes: string, statements: Statements): void {
+    const { values, durationMs } = describeOutcome(outcome, notes)
+    const news = this.#blocks?.learn(seq, values, durationMs)
+    if (news === undefined) {
+      for (const { field, value } of values) statements.findZone.run(field, value, seq, seq)
+      statements.findDuration.run(durationMs, seq, seq)
+      return
+    }
+    for (const { field, value } of news.added) statements.addZone.run(field, value, news.id)
+    if (news.maxDurationMs !== undefined) statements.addDuration.run(news.maxDurationMs, news.id)
+  }
+
+  #noteBlock (firstSeq: number, lastSeq: number, rows: Value[][], statements: Statements): void {
+    const blocks = this.#blocks as BlockKeeper
+    const { id, row, added } = blocks.extend(firstSeq, lastSeq, rows)
+    const values = [row.first_seq, row.last_seq, row.min_started_at, row.max_started_at, row.max_duration_ms, row.rows, row.path_filter]
     // Retention may have taken the block away meanwhile; then it comes anew.
-    if (id !== undefined && Number(statements.growBlock.run(...values, id).changes) > 0) return
-    this.#blocks.id = Number(statements.addBlock.run(...values).lastInsertRowid)
+    const isKnown = id !== undefined && Number(statements.growBlock.run(...values, id).changes) > 0
+    const block = isKnown ? id : Number(statements.addBlock.run(...values).lastInsertRowid)
+    blocks.noteId(block)
+    for (const { field, value } of isKnown ? added : blocks.listValues()) statements.addZone.run(field, value, block)
   }
 
   async measure (): Promise<number> {
@@ -99,7 +126,7 @@ export class SqliteStore implements Store {
   }
 }
 
-type Statements = Record<'insert' | 'finish' | 'amend' | 'lastSeq' | 'addBlock' | 'growBlock' | 'position', StatementSync>
+type Statements = Record<'insert' | 'finish' | 'amend' | 'lastSeq' | 'addBlock' | 'growBlock' | 'addZone' | 'addDuration' | 'findSeq' | 'findZone' | 'findDuration' | 'position', StatementSync>
 
 function prepareStatements (database: DatabaseSync): Statements {
   const finished = outcomeFields.filter(name => !name.startsWith('async_'))
@@ -108,11 +135,17 @@ function prepareStatements (database: DatabaseSync): Statements {
   return {
     insert: database.prepare(`INSERT INTO trail (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(', ')})
       ON CONFLICT (id) DO UPDATE SET ${takeOver.join(', ')} WHERE excluded.outcome <> 'open'`),
-    finish: database.prepare(`UPDATE trail SET ${[...finished.map(name => `${name} = ?`), ...learned.map(name => `${name} = coalesce(?, ${name})`)].join(', ')}, notes = ? WHERE id = ?`),
+    finish: database.prepare(`UPDATE trail SET ${[...finished.map(name => `${name} = ?`), ...learned.map(name => `${name} = coalesce(?, ${name})`)].join(', ')}, notes = ? WHERE id = ? RETURNING seq`),
     amend: database.prepare(`UPDATE trail SET ${learned.map(name => `${name} = coalesce(?, ${name})`).join(', ')} WHERE id = ?`),
     lastSeq: database.prepare('SELECT coalesce(max(seq), 0) AS seq FROM sqlite_sequence WHERE name = \'trail\''),
-    addBlock: database.prepare('INSERT INTO trail_block (first_seq, last_seq, min_started_at, max_started_at, rows) VALUES (?, ?, ?, ?, ?)'),
-    growBlock: database.prepare('UPDATE trail_block SET first_seq = ?, last_seq = ?, min_started_at = ?, max_started_at = ?, rows = ? WHERE id = ?'),
+    addBlock: database.prepare('INSERT INTO trail_block (first_seq, last_seq, min_started_at, max_started_at, max_duration_ms, rows, path_filter) VALUES (?, ?, ?, ?, ?, ?, ?)'),
+    growBlock: database.prepare('UPDATE trail_block SET first_seq = ?, last_seq = ?, min_started_at = ?, max_started_at = ?, max_duration_ms = max(max_duration_ms, ?), rows = ?, path_filter = ? WHERE id = ?'),
+    addZone: database.prepare('INSERT OR IGNORE INTO trail_zone (field, value, block) VALUES (?, ?, ?)'),
+    findSeq: database.prepare('SELECT seq FROM trail WHERE id = ?'),
+    addDuration: database.prepare('UPDATE trail_block SET max_duration_ms = max(max_duration_ms, ?) WHERE id = ?'),
+    // For rows of blocks that aren't remembered: from before a restart, or of long ago.
+    findZone: database.prepare('INSERT OR IGNORE INTO trail_zone (field, value, block) SELECT ?, ?, id FROM trail_block WHERE first_seq <= ? AND last_seq >= ?'),
+    findDuration: database.prepare('UPDATE trail_block SET max_duration_ms = max(max_duration_ms, ?) WHERE first_seq <= ? AND last_seq >= ?'),
     position: database.prepare('INSERT INTO trail_position (journal, segment, bytes, seen_at) VALUES (?, ?, ?, ?) ON CONFLICT (journal) DO UPDATE SET segment = excluded.segment, bytes = excluded.bytes, seen_at = excluded.seen_at')
   }
 }
