@@ -25,7 +25,8 @@ export function createHealthListener (health: Health, isListening: () => boolean
 
 export async function startHealthListener (app: FastifyInstance, address: ListenAddress): Promise<void> {
   try {
-    await app.listen('socketPath' in address ? { path: address.socketPath } : address)
+    const listenTextResolver = (url: string) => `health and metrics at ${url}`
+    await app.listen({ ...('socketPath' in address ? { path: address.socketPath } : address), listenTextResolver })
   } catch (cause) {
     throw new Error(`PROXY_HEALTH_LISTEN=${writeAddress(address)}: cannot listen (${(cause as NodeJS.ErrnoException).code ?? 'unknown'}); choose another address, or stop what listens there`, { cause })
   }

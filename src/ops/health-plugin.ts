@@ -54,7 +54,8 @@ function plugHealth (app: FastifyInstance, { settings, program, redact }: Health
 
 /** Members see how everything is; the settings are for whoever runs the proxy. */
 function serveStatus (app: FastifyInstance, render: (withSettings: boolean) => string): void {
-  app.get('/_proxy/status', (request, reply) => sendJson(reply, render(request.member.role === 'admin')))
+  // The console asks every few seconds.
+  app.get('/_proxy/status', { config: { trail: false } }, (request, reply) => sendJson(reply, render(request.member.role === 'admin')))
 }
 
 /** Who may do this is the team's policy: admins, and members whom a rule names. */
