@@ -132,7 +132,7 @@ export function serveListeners (app: FastifyInstance, room: ChannelRoom, pingMs:
     const name = nameChannel(room, request, 'pull')
     const channel = room.channels.find(name)
     if (channel === undefined) return answerOwn(request, reply, 200, 'ALREADY_DELETED')
-    room.endListeners(channel)
+    room.listeners.endAll(channel)
     room.channels.remove(name)
     return answerOwn(request, reply, 200, 'REMOVED')
   }

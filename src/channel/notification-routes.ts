@@ -33,7 +33,7 @@ export function serveNotificationPaths (app: FastifyInstance, room: ChannelRoom)
     const channel = room.channels.find(name)
     if (channel === undefined) throw proxyError('not_found', { message: 'Websocket channel doesn\'t exist.' })
     room.channels.remove(name)
-    room.endListeners(channel)
+    room.listeners.endAll(channel)
     return answerOwn(request, reply, 204)
   }
 

@@ -7,15 +7,17 @@ import { AnswerRouting } from './answer-routing.ts'
 import { AsyncIds, type Asker } from './async-ids.ts'
 import { Demand } from './demand.ts'
 import { EarlyAnswers } from './early-answers.ts'
-import type { EventLog, GapReason } from './event-log.ts'
+import type { EventLog } from './event-log.ts'
 import { EventStream } from './event-stream.ts'
-import { FanOut, type Listener } from './fan-out.ts'
+import type { FanOut, Listener } from './fan-out.ts'
+import { Incidents } from './incidents.ts'
 import { Intake } from './intake.ts'
 import type { Lease } from './lease.ts'
-import type { Link, LinkReport, LinkState } from './link-machine.ts'
-import { UpstreamLink } from './link.ts'
-import { LogReader } from './log-reader.ts'
 import type { ChannelLimits } from './limits.ts'
+import type { Link, LinkState } from './link-machine.ts'
+import { UpstreamLink, type LinkOptions } from './link.ts'
+import { Listeners } from './listeners.ts'
+import { LogReader } from './log-reader.ts'
 import { RecentUids } from './recent-uids.ts'
 import { restoreSubscriptions } from './restore.ts'
 import type { StateMap } from './state-journal.ts'
@@ -48,7 +50,7 @@ const hopeless: readonly LinkState[] = ['taken', 'refused']
 /** The room itself: the upstream channel, the log of what came over it, those who listen, and those who wait for answers. */
 export class ChannelRoom {
   readonly parts: RoomParts
-  readonly fanOut = new FanOut()
+  readonly listeners: Listeners
   readonly channels: VirtualChannels
   readonly subscriptions: Subscriptions
   readonly ids: AsyncIds
@@ -57,17 +59,13 @@ export class ChannelRoom {
   readonly intake: Intake
   readonly calls: UpstreamCalls
   readonly link: UpstreamLink
+  readonly incidents: Incidents
   readonly demand: Demand
   /** Entries of device requests whose own answer is still under way; facts learned meanwhile go straight into them. */
   readonly asking = new Map<string, OpenEntry>()
-  readonly #listenersOf = new Map<VirtualChannel, Set<Listener>>()
   #leased = false
   #sweep: NodeJS.Timeout | undefined
   #sweeps = 0
-  evictions = 0
-  gaps = 0
-  stalled = 0
-  lastEvictionAt: number | null = null
 
   constructor (parts: RoomParts) {
     const { limits, state, settings } = parts
@@ -84,21 +82,17 @@ export class ChannelRoom {
     this.intake = new Intake(parts.log, this.routing, new RecentUids(limits.uids), parts.mask)
     this.calls = new UpstreamCalls(parts.upstream, parts.trail)
     this.demand = new Demand(settings.channel === 'always', limits.lingerMs)
-    this.link = new UpstreamLink({
-      calls: this.calls,
-      websocketOptions: () => parts.upstream.websocketOptions(),
-      closeEntry: (entry, facts) => parts.trail.close(entry, facts),
-      log: parts.logger,
-      limits: { pingMs: settings.websocketIdleTimeout, handshakeMs: limits.handshakeMs, maxMessageBytes: settings.websocketMaxMessage, timeScale: limits.timeScale },
-      known: state.get('channel') !== undefined,
-      receive: (data, isBinary) => this.#receive(data, isBinary),
-      report: what => this.#report(what),
-      changed: link => this.#linkChanged(link),
-      answered: parts.upgradeAnswered,
-      keyFingerprint: parts.keyFingerprint,
-      random: Math.random
+    this.listeners = new Listeners(parts.team, this.demand)
+    this.link = new UpstreamLink(this.#describeLink())
+    this.incidents = new Incidents({
+      log: parts.log,
+      logger: parts.logger,
+      takenBy: () => this.link.takenBy,
+      restore: () => restoreSubscriptions({ ...parts, calls: this.calls, subscriptions: this.subscriptions })
     })
   }
+
+  get fanOut (): FanOut { return this.listeners.fanOut }
 
   start (): void {
     this.parts.log.onAppend(() => this.fanOut.wakeAll())
@@ -144,30 +138,27 @@ export class ChannelRoom {
 
   /** From here on the listener hears the log, until the returned function is called. */
   listen (listener: Listener, member: Member, channel?: VirtualChannel): () => void {
-    const forget = this.parts.team.onRevoked(member, () => listener.end('revoked'))
-    const siblings = channel && this.#siblings(channel)
-    siblings?.add(listener)
-    this.demand.hold()
-    this.fanOut.add(listener)
+    const leave = this.listeners.add(listener, member, channel)
     this.follow()
-    return () => {
-      forget()
-      siblings?.delete(listener)
-      if (channel && siblings?.size === 0) this.#listenersOf.delete(channel)
-      this.fanOut.remove(listener)
-      if (listener.overflowed) this.stalled++
-      this.demand.release(Date.now())
+    return leave
+  }
+
+  #describeLink (): LinkOptions {
+    const { settings, limits, state, upstream, trail, logger, upgradeAnswered, keyFingerprint } = this.parts
+    return {
+      calls: this.calls,
+      websocketOptions: () => upstream.websocketOptions(),
+      closeEntry: (entry, facts) => trail.close(entry, facts),
+      log: logger,
+      limits: { pingMs: settings.websocketIdleTimeout, handshakeMs: limits.handshakeMs, maxMessageBytes: settings.websocketMaxMessage, timeScale: limits.timeScale },
+      known: state.get('channel') !== undefined,
+      receive: (data, isBinary) => this.#receive(data, isBinary),
+      report: what => this.incidents.note(what),
+      changed: link => this.#linkChanged(link),
+      answered: upgradeAnswered,
+      keyFingerprint,
+      random: Math.random
     }
-  }
-
-  endListeners (channel: VirtualChannel): void {
-    for (const listener of this.#listenersOf.get(channel) ?? []) listener.end('deleted')
-  }
-
-  #siblings (channel: VirtualChannel): Set<Listener> {
-    const siblings = this.#listenersOf.get(channel) ?? new Set<Listener>()
-    this.#listenersOf.set(channel, siblings)
-    return siblings
   }
 
   #setLeased (leased: boolean): void {
@@ -176,9 +167,7 @@ export class ChannelRoom {
   }
 
   #receive (data: Buffer, isBinary: boolean): void {
-    if (this.intake.receive(data, isBinary, Date.now())) return
-    this.gaps++
-    this.parts.logger.error({ bytes: data.length, binary: isBinary }, 'a message of the notification channel could not be read')
+    if (!this.intake.receive(data, isBinary, Date.now())) this.incidents.noteUnreadable(data.length, isBinary)
   }
 
   #linkChanged ({ known, state }: Link): void {
@@ -187,37 +176,6 @@ export class ChannelRoom {
       if (listener instanceof EventStream) listener.announce('channel', { state })
     }
     if (hopeless.includes(state)) this.fanOut.end('unavailable')
-  }
-
-  #report (what: LinkReport): void {
-    const { logger } = this.parts
-    switch (what) {
-      case 'recreated':
-        logger.warn('the API had lost the notification channel: events may be missing, subscriptions are set again')
-        this.#noteGap('channel_recreated')
-        return this.#restore()
-      case 'missed':
-        return this.#noteGap('channel_displaced')
-      case 'evicted':
-        this.evictions++
-        this.lastEvictionAt = Date.now()
-        return logger.warn({ evictions: this.evictions }, 'another connection took the notification channel: the access key is used outside the proxy')
-      case 'taken':
-        return logger.warn({ mechanism: this.link.takenBy }, 'a foreign notification channel is registered for the access key; it is left alone')
-      case 'key_refused':
-        return logger.error('the API does not take the access key for the notification channel')
-      case 'handshake_busy':
-        logger.warn('the API is busy with another handshake of the same access key')
-    }
-  }
-
-  #noteGap (reason: GapReason): void {
-    this.gaps++
-    this.parts.log.append({ to: null, text: '', gap: reason })
-  }
-
-  #restore (): void {
-    restoreSubscriptions(this).catch((error: unknown) => this.parts.logger.error({ err: error }, 'subscriptions could not be set again'))
   }
 
   #noteAnswer ({ trailId }: Asker, status: number | null, latencyMs: number): void {
