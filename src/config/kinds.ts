@@ -103,8 +103,6 @@ function decodeSocketPath (socketPath: string): ListenAddress {
 export const trailStore = kind(Type.String({ pattern: '^(sqlite:.+|postgres(ql)?://.+)$' }), 'sqlite:path or postgres://…', value =>
   value.startsWith('sqlite:') ? { kind: 'sqlite' as const, path: value.slice('sqlite:'.length) } : { kind: 'postgres' as const, url: value })
 
-export const redisUrl = kind(Type.String({ pattern: '^rediss?://.+$' }), 'redis://host:port', value => value)
-
 /** `http(s)://host[:port][/path]` without credentials, query or fragment; the value has no slash at its end. */
 export const baseUrl = kind(Type.String({ pattern: '^https?://[^?#@\\\\\\s]+$' }), 'a URL such as http://localhost:4318', value => {
   if (!URL.canParse(value)) throw new Error('is not a URL')

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { loadSettings, SettingsError, suggest, type Sources } from '../../src/config/load.ts'
+import { loadSettings, suggest, type SettingsError, type Sources } from '../../src/config/load.ts'
 import { rows } from '../../src/config/table.ts'
 
 const load = (sources: Partial<Sources>) => loadSettings({ flags: {}, environment: {}, dotenv: {}, ...sources })

@@ -37,11 +37,11 @@ function readStore (file: string): { paths: Map<string, string[]>, integrity: un
 
 /** Sixteen clients, one request after the other, until told to stop. */
 function load (url: string, round: number): { stop (): Promise<void> } {
-  let going = true
+  const traffic = { going: true }
   const clients = Array.from({ length: 16 }, async (_, client) => {
-    for (let number = 0; going; number++) await ask(url, `/v3/${round}/${client}/${number}`).catch(() => {})
+    for (let number = 0; traffic.going; number++) await ask(url, `/v3/${round}/${client}/${number}`).catch(() => {})
   })
-  return { async stop () { going = false; await Promise.all(clients) } }
+  return { async stop () { traffic.going = false; await Promise.all(clients) } }
 }
 
 t.test(`killed at ${rounds} random moments under load, it forgets nothing that the API saw`, async t => {

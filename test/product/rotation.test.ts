@@ -15,15 +15,15 @@ t.test('a key that changes on disk is in use within a second, and no request und
   })
   const proxy = await startProxy(t, { api, accessKey: oldKey })
   const answers: Array<{ status: number, text: string }> = []
-  let going = true
-  const clients = Promise.all(Array.from({ length: 8 }, async () => { while (going) answers.push(await ask(proxy.url, '/v3/devices')) }))
-  await waitFor('answers', () => answers.length, count => count > 20)
+  const traffic = { going: true }
+  const clients = Promise.all(Array.from({ length: 8 }, async () => { while (traffic.going) answers.push(await ask(proxy.url, '/v3/devices')) }))
+  await waitFor('answers', () => answers.length, count => count > 20, 30_000)
   writeFileSync(proxy.accessKeyFile + '.new', newKey, { mode: 0o600 })
   renameSync(proxy.accessKeyFile + '.new', proxy.accessKeyFile)
   const changedAt = performance.now()
-  await waitFor('the new key', () => answers.at(-1)?.text, text => text === 'B', 3000)
+  await waitFor('the new key', () => answers.at(-1)?.text, text => text === 'B', 30_000)
   t.ok(performance.now() - changedAt < 1500, `took ${Math.round(performance.now() - changedAt)} ms`)
-  going = false
+  traffic.going = false
   await clients
   t.ok(answers.every(({ status }) => status === 200), 'none lost')
   t.notMatch(proxy.log(), /AAAAAAAAAAAAAAAA|BBBBBBBBBBBBBBBB/)
