@@ -52,12 +52,13 @@ async function tryEverything (t: Test, page: Page, origin: string, proxy: string
 }
 
 t.test('in Chromium', { skip: noBrowser }, async t => {
+  const browser = await startBrowser(t, ['evil.example', 'rebound.example', 'app.example'])
   // Any site that is open in another tab may send requests to this machine; without a token of its own the proxy takes everybody here
   // for its user. Simple requests, beacons, images and forms never ask first (CORS protects answers, not servers).
   t.test('a page of another site gets nothing, reaches nothing, and is in the trail', async t => {
     const attacked = await startAttacked(t)
     const site = await startSite(t)
-    const page = await (await startBrowser(t, ['evil.example'])).newPage()
+    const page = await browser.newPage()
     for (const host of ['127.0.0.1', 'localhost']) await tryEverything(t, page, `http://evil.example:${site}/`, `http://${host}:${attacked.proxy.port}`)
     t.same(reached(attacked), [], 'nothing reached upstream')
     const rows = await attacked.rows(2 * (Object.keys(attempts).length + 1))
@@ -68,7 +69,7 @@ t.test('in Chromium', { skip: noBrowser }, async t => {
   t.test('nor does a page of another port of localhost', async t => {
     const attacked = await startAttacked(t)
     const site = await startSite(t)
-    const page = await (await startBrowser(t)).newPage()
+    const page = await browser.newPage()
     await tryEverything(t, page, `http://localhost:${site}/`, `http://localhost:${attacked.proxy.port}`)
     t.same(reached(attacked), [])
   })
@@ -77,7 +78,6 @@ t.test('in Chromium', { skip: noBrowser }, async t => {
   // the browser, so that no CORS rule applies.
   t.test('nor does a page whose name was bound to this machine', async t => {
     const attacked = await startAttacked(t, { '--allowed-origins': 'http://app.example' })
-    const browser = await startBrowser(t, ['rebound.example'])
     const page = await browser.newPage()
     const origin = `http://rebound.example:${attacked.proxy.port}`
     t.equal((await page.goto(`${origin}/v3/devices`))?.status(), 403)
@@ -92,7 +92,6 @@ t.test('in Chromium', { skip: noBrowser }, async t => {
     const site = await startSite(t)
     const origin = `http://app.example:${site}`
     const attacked = await startAttacked(t, { '--allowed-origins': origin })
-    const browser = await startBrowser(t, ['app.example'])
     const page = await browser.newPage()
     await page.goto(`${origin}/`)
     const proxy = `http://localhost:${attacked.proxy.port}`
