@@ -2,6 +2,7 @@ import proxy from '@fastify/http-proxy'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { readFileSync } from 'node:fs'
+import { Agent } from 'node:https'
 import { regions } from '../config/regions.ts'
 import type { Settings } from '../config/table.ts'
 import { openConnections } from './connections.ts'
@@ -60,10 +61,12 @@ async function upstream (app: FastifyInstance, { settings, forwarding }: Upstrea
 
 function describeDial (app: FastifyInstance, origin: string, settings: Settings) {
   const key = app.accessKey.current()
+  const tls = verifiedTls(settings.caFile === undefined ? undefined : readFileSync(settings.caFile, 'utf8'))
   return {
     origin: origin.replace(/^https/, 'wss'),
     headers: key === undefined ? {} : { Authorization: `Bearer ${key.reveal()}` },
-    tls: { ...verifiedTls(settings.caFile === undefined ? undefined : readFileSync(settings.caFile, 'utf8')) }
+    // Through a forward proxy a WebSocket goes as everything else does: by CONNECT, TLS with the API itself.
+    tls: settings.httpsProxy === undefined ? { ...tls } : { ...tls, agent: new Agent({ ...tls, keepAlive: false, proxyEnv: { HTTPS_PROXY: settings.httpsProxy } }) }
   }
 }
 

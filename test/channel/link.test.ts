@@ -1,6 +1,7 @@
 import { createServer, connect, type Socket } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
+import { UpstreamSocket } from '../../src/channel/upstream-socket.ts'
 import { mintAccessKey } from '../../src/sandbox/index.ts'
 import { askSandbox } from '../support/sandbox-client.ts'
 import { findSensor, notify, payloads, startChannelProxy, type ChannelProxy } from '../support/channel-proxy.ts'
@@ -163,6 +164,38 @@ t.test('asks for the plain form when the API doesn\'t understand what it is aske
   t.same(proxy.api.received.filter(({ method }) => method === 'PUT').map(({ body }) => String(body)).at(-1), '{}')
 })
 
+t.test('goes through a forward proxy where one is set, and never past it', async t => {
+  const forward = await startForwardProxy(t)
+  const proxy = await startChannelProxy(t, { environment: { IZUMA_HTTPS_PROXY: forward.url, PROXY_UPSTREAM_WARM_CONNECTIONS: '0' } })
+  const ada = proxy.connect('ada')
+  await Promise.all([ada.opened, proxy.ready()])
+  notify(proxy.api, 'x')
+  t.same(payloads(await ada.until('notifications', 1)), ['x'])
+  t.same(forward.asked, [`127.0.0.1:${proxy.api.port}`, `127.0.0.1:${proxy.api.port}`], 'the registration and the socket')
+  t.equal(proxy.api.connections().opened, 2, 'nothing else reached the API')
+})
+
+t.test('sends the key to nobody whose certificate isn\'t verified', async t => {
+  const forward = await startForwardProxy(t)
+  for (const environment of [{}, { IZUMA_HTTPS_PROXY: forward.url }]) {
+    const proxy = await startChannelProxy(t, { environment, sandbox: { certificate: { signedBy: 'stranger' } } })
+    const errors: Error[] = []
+    const ended = await new Promise(resolve => new UpstreamSocket({
+      dial: proxy.app.upstream.websocketOptions(),
+      pingMs: 1_000,
+      handshakeMs: 1_000,
+      maxMessageBytes: 1_000,
+      receive () {},
+      answered () {},
+      failed: error => errors.push(error),
+      ended: resolve
+    }))
+    t.same(ended, { type: 'failed' })
+    t.match(errors, [{ code: /SELF_SIGNED|UNABLE_TO|CERT_SIGNATURE_FAILURE/ }])
+    t.equal(proxy.api.received.length, 0)
+  }
+})
+
 t.test('a message that is larger than allowed is named in the log, with the setting', async t => {
   const proxy = await startChannelProxy(t, { environment: { PROXY_WEBSOCKET_MAX_MESSAGE: '64KiB' } })
   const ada = proxy.connect('ada')
@@ -248,4 +281,23 @@ async function startFreezer (t: { teardown (work: () => unknown): void }, port: 
       for (const pair of pairs) join(pair)
     }
   }
+}
+
+/** CONNECT and nothing else. */
+async function startForwardProxy (t: { teardown (work: () => unknown): void }) {
+  const asked: string[] = []
+  const server = createServer(client => {
+    client.on('error', () => {}).once('data', head => {
+      const target = /^CONNECT (\S+) HTTP/.exec(String(head))?.[1] as string
+      asked.push(target)
+      const upstream = connect(Number(target.split(':')[1]), '127.0.0.1', () => {
+        client.write('HTTP/1.1 200 OK\r\n\r\n')
+        client.pipe(upstream).pipe(client)
+      })
+      upstream.on('error', () => client.destroy())
+    })
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => server.close())
+  return { asked, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
 }
