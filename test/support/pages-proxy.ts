@@ -90,7 +90,7 @@ function readRows (file: string): TrailRecord[] {
   try {
     const store = new DatabaseSync(file, { readOnly: true })
     try {
-      return store.prepare('SELECT * FROM trail ORDER BY seq').all() as unknown as TrailRecord[]
+      return store.prepare('SELECT * FROM trail ORDER BY id').all() as unknown as TrailRecord[]
     } finally {
       store.close()
     }
