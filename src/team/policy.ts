@@ -28,6 +28,7 @@ const allow: Decision = { allowed: true, decision: 'allow', rule: '' }
 const memberPaths = new RuleSet([
   'GET /_proxy',
   'GET /_proxy/status',
+  'GET /_proxy/members',
   'GET /_proxy/console/**',
   'GET /_proxy/trail/**',
   'GET /_proxy/notifications/**',

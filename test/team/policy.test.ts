@@ -145,6 +145,7 @@ test('devices narrow what names a device in its path, and events', async t => {
 test('the proxy\'s own paths: members see what is theirs, admins all', async t => {
   const own: Array<[request: string, member: string, admin: string]> = [
     ['GET /_proxy/status', 'allow', 'allow'],
+    ['GET /_proxy/members', 'allow', 'allow'],
     ['GET /_proxy/trail', 'allow', 'allow'],
     ['GET /_proxy/trail/1/bundle', 'allow', 'allow'],
     ['GET /_proxy/notifications', 'allow', 'allow'],

@@ -12,7 +12,7 @@ const mostEvents = 200
 interface SeenEvent extends ChannelEvent { at: string, key: number }
 
 export function ChannelPage () {
-  const { answer, failure } = usePolling<Status>('/_proxy/status', 5_000)
+  const { answer, failure } = usePolling<Status>('/_proxy/status', 2_000)
   const now = useNow(1_000)
   const channel = answer?.parts['channel']
   return (
@@ -38,16 +38,18 @@ function Link ({ details, state, now }: { details: Details, state: ComponentChil
   const listeners = (details['listeners'] ?? {}) as Record<string, number>
   const lastClose = details['last_close'] as { code: number, at: string } | null | undefined
   const facts: Array<[string, ComponentChildren]> = [
-    ['Connection', <>{formatName(String(details['state']))} {state}</>],
+    ['Connection', <span key='state'>{formatName(String(details['state']))} {state}</span>],
     ['Mode', String(details['mode'])],
     ['Connected since', time('connected_since')],
     ['Last message', time('last_message_at')],
     ['Messages', count('messages')],
-    ['Listeners', Object.entries(listeners).map(([kind, open]) => `${open} ${formatName(kind)}`).join(', ')],
+    ['Listeners', Object.entries(listeners).filter(([, open]) => open > 0).map(([kind, open]) => `${open} ${formatName(kind)}`).join(', ') || 'none'],
     ['Virtual channels', count('channels')],
     ['Subscriptions', count('subscriptions')],
     ['Unanswered requests', count('unanswered_requests')],
-    ['Connects / evictions / gaps', `${count('connects')} / ${count('evictions')} / ${count('gaps')}`],
+    ['Connects', count('connects')],
+    ['Evictions', count('evictions')],
+    ['Gaps', count('gaps')],
     ['Last close', lastClose ? `code ${lastClose.code}, ${formatAgo(lastClose.at, now)}` : '–'],
     ['Taken by', details['taken_by'] === null || details['taken_by'] === undefined ? '–' : String(details['taken_by'])]
   ]

@@ -88,7 +88,7 @@ function TimeChoice ({ view, show }: { view: View, show: ShowView }) {
   if ('from' in time && !editing) {
     return (
       <span class='range set'>
-        <button type='button' class='plain' onClick={() => setEditing(true)} aria-label={`Time range ${formatDate(time.from)} to ${formatDate(time.to)}: change`}>{describeRange(time.from, time.to)}</button>
+        <button type='button' class='plain' onClick={() => setEditing(true)} title='Change the time range'>{describeRange(time.from, time.to)}</button>
         <button type='button' aria-label='Back to live time' onClick={() => show({ ...view, time: { span: usualSpan } })}>×</button>
       </span>
     )

@@ -2,6 +2,7 @@
 
 /** Spans that move along with the clock, in milliseconds. */
 export const spans: Record<string, { label: string, ms: number }> = {
+  '5m': { label: 'Last 5 minutes', ms: 300_000 },
   '15m': { label: 'Last 15 minutes', ms: 900_000 },
   '1h': { label: 'Last hour', ms: 3_600_000 },
   '6h': { label: 'Last 6 hours', ms: 21_600_000 },

@@ -62,9 +62,9 @@ export function formatCount (count: number): string {
   return count.toLocaleString('en')
 }
 
-/** With a blank instead of `_`, for headings. */
+/** snake_case and camelCase in words. */
 export function formatName (name: string): string {
-  return name.replaceAll(/[_-]/g, ' ')
+  return name.replaceAll(/([a-z])([A-Z])/g, '$1 $2').replaceAll(/[_-]/g, ' ').toLowerCase()
 }
 
 export type Tone = 'good' | 'moved' | 'warn' | 'bad' | 'quiet'

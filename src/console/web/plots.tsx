@@ -1,5 +1,5 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
-import uPlot from 'uplot'
+import UPlot from 'uplot'
 import type { Bucket, Series } from './answers.ts'
 import { formatCount, formatDay, formatDuration, formatRate, formatTime } from './format.ts'
 
@@ -83,10 +83,10 @@ interface PlotProps extends Omit<PlotsProps, 'series' | 'nowMs'> { plot: PlotDat
 
 function Plot ({ plot, times, onIndex, onSelect, onReset }: PlotProps) {
   const place = useRef<HTMLDivElement>(null)
-  const drawn = useRef<uPlot | null>(null)
+  const drawn = useRef<UPlot | null>(null)
   const handlers = useRef({ onIndex, onSelect, onReset })
   handlers.current = { onIndex, onSelect, onReset }
-  const data: uPlot.AlignedData = [times, ...plot.lines.map(line => line.values)]
+  const data: UPlot.AlignedData = [times, ...plot.lines.map(line => line.values)]
   const latest = useRef(data)
   latest.current = data
 
@@ -94,7 +94,7 @@ function Plot ({ plot, times, onIndex, onSelect, onReset }: PlotProps) {
     const element = place.current as HTMLDivElement
     const make = (): void => {
       drawn.current?.destroy()
-      drawn.current = new uPlot(describePlot(plot, element, handlers), latest.current, element)
+      drawn.current = new UPlot(describePlot(plot, element, handlers), latest.current, element)
     }
     make()
     const dark = matchMedia('(prefers-color-scheme: dark)')
@@ -118,11 +118,11 @@ function sizeOf (element: HTMLElement): { width: number, height: number } {
   return { width: Math.max(80, element.clientWidth), height: Math.max(40, element.clientHeight) }
 }
 
-function describePlot ({ unit, lines }: PlotData, element: HTMLElement, handlers: { current: Pick<PlotProps, 'onIndex' | 'onSelect' | 'onReset'> }): uPlot.Options {
+function describePlot ({ unit, lines }: PlotData, element: HTMLElement, handlers: { current: Pick<PlotProps, 'onIndex' | 'onSelect' | 'onReset'> }): UPlot.Options {
   const style = getComputedStyle(element)
   const color = (name: string): string => style.getPropertyValue(name).trim()
-  const axis: uPlot.Axis = { stroke: color('--muted'), font: '11px system-ui, sans-serif', grid: { stroke: color('--line'), width: 1 }, ticks: { show: false } }
-  const bars = uPlot.paths.bars?.({ size: [0.8, 12] })
+  const axis: UPlot.Axis = { stroke: color('--muted'), font: '11px system-ui, sans-serif', grid: { stroke: color('--line'), width: 1 }, ticks: { show: false } }
+  const bars = UPlot.paths.bars?.({ size: [0.8, 12] })
   return {
     ...sizeOf(element),
     padding: [6, 6, 0, 0],
@@ -133,7 +133,7 @@ function describePlot ({ unit, lines }: PlotData, element: HTMLElement, handlers
       { ...axis, size: 20, gap: 4, space: 70, values: (_plot, times, _axis, _space, step) => times.map(time => formatTick(time, step)) },
       { ...axis, size: 46, gap: 4, space: 26, values: (_plot, values) => values.map(axisText[unit]) }
     ],
-    series: [{}, ...lines.map((line): uPlot.Series => ({
+    series: [{}, ...lines.map((line): UPlot.Series => ({
       label: line.label,
       stroke: color(line.color),
       width: line.bars ? 0 : 1.5,

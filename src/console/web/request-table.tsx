@@ -9,7 +9,7 @@ interface RequestTableProps {
   open: string | null
   isTeam: boolean
   onOpen: (id: string) => void
-  onMore: () => void
+  onMore: () => unknown
 }
 
 const wideRow = 26
@@ -88,8 +88,8 @@ export function RequestTable ({ state, open, isTeam, onOpen, onMore }: RequestTa
             />
           ))}
         </div>
-        {rows.length === 0 && <p class='empty' role='status'>{loading ? 'Loading…' : 'No requests fit. New ones appear here as they happen.'}</p>}
       </div>
+      {rows.length === 0 && <p class='empty' role='status'>{loading ? 'Loading…' : 'No requests fit. New ones appear here as they happen.'}</p>}
       {unseen > 0 && <button class='unseen-rows' onClick={toTop}>↑ {formatCount(unseen)} new</button>}
       <p class='foot'>{formatCount(rows.length)} {rows.length === 1 ? 'request' : 'requests'}{hasMore ? ', older ones as you scroll' : ''}{skipped > 0 && ` · ${formatCount(skipped)} came too quickly to show`}</p>
     </div>

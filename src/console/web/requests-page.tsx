@@ -35,7 +35,7 @@ export function RequestsPage ({ params, session }: { params: URLSearchParams, se
       {plotsShown && <Plots series={series} nowMs={now} onSelect={select} onReset={() => show({ ...view, time: { span: '1h' } })} />}
       {(state.failure ?? failure) !== undefined && <p class='failure strip' role='alert'>{state.failure ?? failure}</p>}
       <div class={open === null ? 'split' : 'split opened'}>
-        <RequestTable state={state} open={open} isTeam={isTeam} onOpen={id => show({ ...view, open: id })} onMore={() => { void rows.current?.loadOlder() }} />
+        <RequestTable state={state} open={open} isTeam={isTeam} onOpen={id => show({ ...view, open: id })} onMore={() => rows.current?.loadOlder()} />
         {open !== null && <RequestDetails key={open} id={open} row={selected} isTeam={isTeam} view={view} show={show} />}
       </div>
     </div>
@@ -53,7 +53,7 @@ function useRows (view: View, live: boolean): [RowsState, { current: LiveRows | 
     setState(firstState)
     const current = new LiveRows(listQuery(view), setState)
     rows.current = current
-    void current.start(isLive.current)
+    current.start(isLive.current).catch(() => {}) // the state says it
     return () => current.end()
   }, [key])
   useEffect(() => {
