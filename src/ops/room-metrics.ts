@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { HealthReport } from '../decorations.ts'
-import type { Health, Overview } from './health.ts'
-import { prefix, type MetricFamily, type Sample } from './metric-family.ts'
+import type { Health } from './health.ts'
+import { prefix, type MetricFamily } from './metric-family.ts'
 
 const states: Record<HealthReport['state'], number> = { ok: 0, degraded: 1, failed: 2 }
 
@@ -41,38 +41,4 @@ export function memberMetrics ({ team }: Pick<FastifyInstance, 'team'>): MetricF
     { name: `${prefix}member_daily_limit`, help: 'Requests a member may make in a day, if limited.', type: 'gauge', collect: members(({ daily }) => daily) },
     { name: `${prefix}member_refused_today`, help: 'Requests of this day refused by a limit.', type: 'gauge', collect: members(({ refusedToday }) => refusedToday) }
   ]
-}
-
-/** A number in a part's details, by its way there. What isn't there has no sample. */
-interface Detail { part: string, path: string[], name: string, help: string, type?: 'counter', labels?: Record<string, string>, scale?: number }
-
-const details: Detail[] = [
-  ...['open', 'running', 'queued', 'warm'].map((state): Detail => ({ part: 'upstream', path: ['connections', state], name: 'upstream_connections', help: 'Connections to the API (open, running, warm) and requests that wait for one (queued).', labels: { state } })),
-  { part: 'trail', path: ['store', 'behindMs'], name: 'trail_lag_seconds', help: 'How far the searchable store is behind the journal.', scale: 1e-3 },
-  { part: 'trail', path: ['store', 'storeBytes'], name: 'trail_store_bytes', help: 'Size of the store.' },
-  { part: 'trail', path: ['store', 'restarts'], name: 'trail_store_restarts_total', help: 'Restarts of the thread that fills the store.', type: 'counter' },
-  { part: 'trail', path: ['journal', 'lines'], name: 'trail_journal_lines_total', help: 'Lines written to the journal.', type: 'counter' },
-  { part: 'trail', path: ['journal', 'backlog'], name: 'trail_journal_backlog', help: 'Lines that wait for the journal to be writable again.' },
-  { part: 'trail', path: ['journal', 'failures'], name: 'trail_journal_failures_total', help: 'Writes to the journal that failed.', type: 'counter' },
-  { part: 'trail', path: ['journal', 'unrecorded'], name: 'trail_unrecorded_total', help: 'Requests forwarded unrecorded because the setting says continue.', type: 'counter' },
-  { part: 'trail', path: ['journal', 'lost'], name: 'trail_lost_outcomes_total', help: 'Outcomes that could not be kept.', type: 'counter' }
-]
-
-/** Numbers that rooms show in their details. */
-export function detailMetrics (health: Health): MetricFamily[] {
-  return [...Map.groupBy(details, ({ name }) => name)].map(([name, rows]) => ({
-    name: prefix + name,
-    help: rows[0]?.help ?? '',
-    type: rows[0]?.type ?? 'gauge',
-    collect: () => {
-      const overview = health.overview()
-      return rows.flatMap(row => readDetail(overview, row))
-    }
-  }))
-}
-
-function readDetail ({ parts }: Overview, { part, path, labels, scale = 1 }: Detail): Sample[] {
-  let value: unknown = parts[part]?.details
-  for (const step of path) value = typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[step] : undefined
-  return typeof value === 'number' ? [{ ...(labels && { labels }), value: value * scale }] : []
 }
