@@ -1,8 +1,11 @@
 import type { KeyPattern } from './key-patterns.ts'
 
 const gram = 4
-/** A table of 128 KiB: small enough for the cache, large enough that one place in 300 gives cause to look closer. */
-const bits = 17
+/**
+ * 65,536 bits, 8 KiB: a table this small is warm again after a few dozen look-ups, and one place in a hundred gives cause
+ * to look closer. (Larger ones win in a benchmark loop and lose in the proxy, where they are cold for every answer.)
+ */
+const bits = 16
 
 /** Fewer characters than this at the end of a text are no sign of a key. */
 export const leastTail = 2 * gram
@@ -15,8 +18,8 @@ export const leastTail = 2 * gram
  * filter), and where it says yes, a set of all eight characters in a row decides. Both are blind to the case of letters.
  */
 export class KeyFilter {
-  readonly #secretParts = new Uint8Array(1 << bits)
-  readonly #wholes = new Uint8Array(1 << bits)
+  readonly #secretParts = new Uint8Array(1 << bits - 3)
+  readonly #wholes = new Uint8Array(1 << bits - 3)
   readonly #eights = new Set<number>()
   readonly #stride: number
 
@@ -63,13 +66,13 @@ export class KeyFilter {
   /** Whether the last `leastTail` characters of `text` could belong to a key that goes on after them. */
   mayEndInside (text: string): boolean {
     const end = text.length
-    return end >= leastTail && this.#wholes[hash(readText(text, end - gram))] === 1 && this.#wholes[hash(readText(text, end - 2 * gram))] === 1
+    return end >= leastTail && has(this.#wholes, readText(text, end - gram)) && has(this.#wholes, readText(text, end - 2 * gram))
   }
 
   /** The same of bytes. */
   mayBytesEndInside (bytes: Buffer): boolean {
     const end = bytes.length
-    return end >= leastTail && this.#wholes[hash(readBytes(bytes, end - gram))] === 1 && this.#wholes[hash(readBytes(bytes, end - 2 * gram))] === 1
+    return end >= leastTail && has(this.#wholes, readBytes(bytes, end - gram)) && has(this.#wholes, readBytes(bytes, end - 2 * gram))
   }
 }
 
@@ -79,7 +82,7 @@ function addUrlAlphabet (pattern: KeyPattern): KeyPattern[] {
 }
 
 function fill (table: Uint8Array, text: string, from: number, to: number): void {
-  for (let at = from; at + gram <= to; at++) table[hash(readText(text, at))] = 1
+  for (let at = from; at + gram <= to; at++) add(table, readText(text, at))
 }
 
 /**
@@ -90,7 +93,7 @@ function findInBytes (bytes: Buffer, from: number, stride: number, table: Uint8A
   const last = bytes.length - gram
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   for (let at = from; at <= last; at += stride) {
-    if (table[hash(view.getInt32(at, true) | caseBits)] === 1) return at
+    if (has(table, view.getInt32(at, true) | caseBits)) return at
   }
   return -1
 }
@@ -98,7 +101,7 @@ function findInBytes (bytes: Buffer, from: number, stride: number, table: Uint8A
 function findInText (text: string, from: number, stride: number, table: Uint8Array): number {
   const last = text.length - gram
   for (let at = from; at <= last; at += stride) {
-    if (table[hash(readText(text, at))] === 1) return at
+    if (has(table, readText(text, at))) return at
   }
   return -1
 }
@@ -117,6 +120,16 @@ function readBytes (bytes: Buffer, at: number): number {
 
 function hash (four: number): number {
   return Math.imul(four, 0x9e3779b1) >>> (32 - bits)
+}
+
+function has (table: Uint8Array, four: number): boolean {
+  const place = hash(four)
+  return ((table[place >>> 3] as number) >> (place & 7) & 1) === 1
+}
+
+function add (table: Uint8Array, four: number): void {
+  const place = hash(four)
+  table[place >>> 3] = (table[place >>> 3] as number) | 1 << (place & 7)
 }
 
 /** Two times four characters as one number that is as good as theirs alone. */

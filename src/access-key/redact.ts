@@ -81,8 +81,6 @@ export class Redactor {
   }
 }
 
-export function createRedactor (): Redactor { return new Redactor() }
-
 function replaceRanges (text: string, matcher: KeyMatcher): string {
   let result = ''
   let end = 0

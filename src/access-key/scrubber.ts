@@ -150,11 +150,16 @@ function endsInKeyByte (bytes: Buffer): boolean {
   return bytes.length > 0 && keyBytes[bytes[bytes.length - 1] as number] === 1
 }
 
+/** `\n` and `\"` are not meant: no key has them. */
 function endsNearEscape (bytes: Buffer): boolean {
   for (let at = Math.max(0, bytes.length - escapeLength); at < bytes.length; at++) {
-    if (bytes[at] === percent || bytes[at] === backslash) return true
+    if (bytes[at] === percent || (bytes[at] === backslash && mayFollowBackslash(bytes[at + 1]))) return true
   }
   return false
+}
+
+function mayFollowBackslash (byte: number | undefined): boolean {
+  return byte === undefined || byte === 0x75 || byte === 0x2f || byte === backslash
 }
 
 function fill (length: number): string {

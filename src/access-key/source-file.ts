@@ -1,7 +1,7 @@
 import { constants, watch, type FSWatcher } from 'node:fs'
 import { open, stat, type FileHandle } from 'node:fs/promises'
 import { platform } from 'node:os'
-import { dirname } from 'node:path'
+import { basename, dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { KeyFault, parseKey } from './key-text.ts'
 import { isSecretMount } from './secret-mount.ts'
@@ -14,6 +14,8 @@ const pollMs = 500
 /** A file that is being written may hold half a key; one that has not changed for this long is whole. */
 const settleMs = 50
 const maxSettleRounds = 5
+/** What a Kubernetes volume swaps when a secret changes; the name of the file itself stays. */
+const kubernetesLink = '..data'
 const groupOrOthers = 0o077
 /** Opening a named pipe must not wait for its writer. */
 const readWithoutWaiting = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)
@@ -59,10 +61,11 @@ export class FileSource implements KeySource {
     this.#watcher?.close()
   }
 
-  /** The folder and not the file: a file that is replaced takes its watch along. */
+  /** The folder and not the file: a file that is replaced takes its watch along. What else happens there is no matter. */
   #watchFolder (look: () => void): void {
+    const names: Array<string | null> = [basename(this.#path), kubernetesLink, null]
     try {
-      this.#watcher = watch(dirname(this.#path), { persistent: false }, look)
+      this.#watcher = watch(dirname(this.#path), { persistent: false }, (_, name) => { if (names.includes(name)) look() })
       this.#watcher.on('error', () => this.#watcher?.close())
     } catch {
       // No such folder yet, or no watches left: the poll is enough.

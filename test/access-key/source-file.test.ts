@@ -44,7 +44,7 @@ test('says why it cannot be read, without waiting for anybody', async t => {
   t.match(await faultOf(join(folder, 'none')), { message: 'does not exist', nextStep: /within a second/ })
   t.match(await faultOf(folder), { message: 'is not an ordinary file' })
   const pipe = join(folder, 'pipe')
-  execFileSync('mkfifo', ['-m', '600', pipe])
+  execFileSync('sh', ['-c', `mkfifo -m 600 ${pipe}`])
   t.match(await faultOf(pipe), { message: 'is not an ordinary file', nextStep: /IZUMA_ACCESS_KEY_COMMAND/ })
   t.match(await faultOf(writeKeyFile(join(folder, 'large'), 'a'.repeat(70_000))), { message: 'is too large for a key' })
   t.match(await faultOf(writeKeyFile(join(folder, 'empty'), '\n')), { message: 'is empty' })
