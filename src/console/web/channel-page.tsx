@@ -91,7 +91,7 @@ function LiveEvents () {
   }, [listening])
   return (
     <section aria-label='Live events'>
-      <h2 class='with-button'>Live events <button class={`live ${connected ? 'live' : listening ? 'connecting' : ''}`} aria-pressed={listening} onClick={() => setListening(!listening)}><i class='dot' />{listening ? connected ? 'Listening' : 'Connecting' : 'Listen'}</button></h2>
+      <h2 class='with-button'>Live events <button class={`live ${connected ? 'on' : listening ? 'connecting' : ''}`} aria-pressed={listening} onClick={() => setListening(!listening)}><i class='dot' />{listening ? connected ? 'Listening' : 'Connecting' : 'Listen'}</button></h2>
       {!listening && events.length === 0 && <p class='note'>Listening opens the channel if it is on demand and nobody listens yet. Events go to everybody who listens; none is taken from anyone.</p>}
       {listening && events.length === 0 && <p class='note' role='status'>Nothing yet. Events appear here as devices send them.</p>}
       {events.length > 0 && (

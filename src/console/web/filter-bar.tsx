@@ -22,6 +22,7 @@ const outcomes: Record<string, string> = {
   answered: 'Answered', refused: 'Refused', failed: 'No usable answer', truncated: 'Broke off', client_aborted: 'Client left', open: 'Running', unfinished: 'Unfinished', own: 'Proxy’s own pages'
 }
 const typingMs = 300
+const dots: Record<Connection, string> = { off: 'connecting', connecting: 'connecting', live: 'on' }
 
 export function FilterBar ({ view, show, isTeam, plotsShown, onPlots, live, connection, onLive }: FilterBarProps) {
   const fields = isTeam ? ['q', 'method', 'outcome', 'member'] : ['q', 'method', 'outcome']
@@ -42,8 +43,8 @@ export function FilterBar ({ view, show, isTeam, plotsShown, onPlots, live, conn
       <MoreFilters view={view} show={show} />
       <span class='stretch' />
       <button type='button' class='plain' aria-pressed={plotsShown} onClick={onPlots}>Plots</button>
-      <button type='button' class={live ? `live ${connection}` : 'live'} aria-pressed={live} disabled={onLive === undefined} onClick={onLive} title={onLive === undefined ? 'The time range stands: nothing new can be in it' : undefined}>
-        <i class='dot' />{live ? connection === 'connecting' ? 'Connecting' : 'Live' : 'Paused'}
+      <button type='button' class={`live ${live ? dots[connection] : ''}`} aria-pressed={live} disabled={onLive === undefined} onClick={onLive} title={onLive === undefined ? 'The time range stands: nothing new can be in it' : undefined}>
+        <i class='dot' />{live ? connection === 'live' ? 'Live' : 'Connecting' : 'Paused'}
       </button>
       {chips.length > 0 && (
         <ul class='chips' aria-label='More filters in use'>

@@ -58,7 +58,13 @@ export class LiveRows {
     const tail = new EventSource(`/_proxy/trail/tail?${this.#query}${newest === undefined ? '' : `&after=${newest}`}`)
     this.#tail = tail
     this.#set({ connection: 'connecting' })
-    tail.onopen = () => this.#set({ connection: 'live' })
+    let begins = newest === undefined
+    tail.onopen = () => {
+      this.#set({ connection: 'live' })
+      // With nothing to begin after, the tail began when it was opened: what happened since the list was asked for is in neither.
+      if (begins) this.#load(null).catch(() => {})
+      begins = false
+    }
     tail.onerror = () => this.#judgeBreak(tail)
     tail.addEventListener('record', ({ data }) => this.#receive(JSON.parse(data as string) as TrailRecord))
     tail.addEventListener('skipped', ({ data }) => this.#set({ skipped: this.#state.skipped + (JSON.parse(data as string) as { count: number }).count }))
