@@ -134,16 +134,20 @@ async function measureSearches (path: string, list: string[]): Promise<Array<Arr
   const results: Array<Array<string | number>> = []
   for (const search of list) {
     const times: number[] = []
+    const cpu: number[] = []
     let found = 0
     for (let round = 0; round < 7; round++) {
       const reader = await openReader({ kind: 'sqlite', path, sync: false }) // a new connection: nothing of it is cached
       const query = parseListQuery(search)
       const start = performance.now()
+      const before = process.threadCpuUsage()
       found = (await reader.list(query)).data.length
+      const used = process.threadCpuUsage(before)
       times.push(performance.now() - start)
+      cpu.push((used.user + used.system) / 1000)
       await reader.close()
     }
-    results.push([`\`${search}\``, found, median(times).toFixed(1), Math.max(...times).toFixed(1)])
+    results.push([`\`${search}\``, found, median(times).toFixed(1), Math.max(...times).toFixed(1), median(cpu).toFixed(1)])
   }
   return results
 }
@@ -162,5 +166,5 @@ for (const perTurn of [1, 4, 16, 64]) {
 table('Journal: main thread', ['requests a turn', 'CPU µs a request, both lines'], journalCosts)
 const path = join(folder, 'trail.db')
 table('Store: storing thread', ['records', 'CPU µs a record'], (await fillStore(path)).map(([label, cost]) => [label, cost.toFixed(1)]))
-table('First page by filter', ['search', 'found', 'median ms', 'slowest of 7, ms'], await measureSearches(path, searches))
-table('Without an index', ['search', 'found', 'median ms', 'slowest of 7, ms'], await measureSearches(path, looser))
+table('First page by filter', ['search', 'found', 'median ms', 'slowest of 7, ms', 'CPU, median ms'], await measureSearches(path, searches))
+table('Without an index', ['search', 'found', 'median ms', 'slowest of 7, ms', 'CPU, median ms'], await measureSearches(path, looser))

@@ -71,6 +71,30 @@ testOnBoth('intent and outcome become one row, whether they come together or apa
   t.match(rows[1], { id: apart.id, method: 'POST', status: 403, error_type: 'forbidden', error_message: 'no', notes: 'a,b', duration_ms: 0.001, outcome: 'answered' })
 })
 
+testOnBoth('an intent waits a moment for its outcome, but not for long; meanwhile a crash loses nothing', async (t, place) => {
+  const { journal } = openJournal(t, place)
+  const first = await openFeeder(t, place)
+  journal.record(makeEntry({ path: '/slow' }), () => {})
+  journal.flush()
+  const askedAt = performance.now()
+  first.feeder.advance(journal.position as never)
+  await until(async () => (await readRows(place).catch(() => [])).length === 1)
+  t.ok(performance.now() - askedAt >= 140)
+  t.match(await readRows(place), [{ path: '/slow', outcome: 'open' }])
+  // Read, but not stored when the thread dies: the next one reads it again.
+  const quick = makeEntry({ path: '/quick' })
+  journal.record(quick, () => {})
+  journal.flush()
+  const reports = first.reports.length
+  first.feeder.advance(journal.position as never)
+  await until(() => first.reports.length > reports)
+  await first.feeder.stop()
+  t.equal((await readRows(place)).length, 1)
+  journal.close(answered(quick))
+  await (await openFeeder(t, place)).feed(journal)
+  t.match(await readRows(place), [{ path: '/slow', outcome: 'open' }, { path: '/quick', outcome: 'answered' }])
+})
+
 testOnBoth('an asynchronous answer is added, before the outcome or long after', async (t, place) => {
   const { journal } = openJournal(t, place)
   const { feed } = await openFeeder(t, place)

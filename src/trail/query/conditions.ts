@@ -9,12 +9,33 @@ export type StoreKind = 'sqlite' | 'postgres'
 type Builder = ExpressionBuilder<Schema, 'trail'>
 
 /** The conditions as SQL. */
-export function buildConditions (eb: Builder, kind: StoreKind, { filters, text }: Conditions, range: Run): Array<Expression<SqlBool>> {
+export function buildConditions (eb: Builder, kind: StoreKind, { filters, text }: Conditions): Array<Expression<SqlBool>> {
   const conditions = filters.map(filter => buildFilter(eb, filter))
   if (text !== '') conditions.push(buildTextSearch(kind, text))
-  if (range.least > everything.least) conditions.push(eb('seq', '>=', range.least))
-  if (range.most < everything.most) conditions.push(eb('seq', '<=', range.most))
   return conditions
+}
+
+/**
+ * `trail`, cut down to some runs. Several become a table of their own that drives the query (`cross join` is what keeps
+ * SQLite from turning that around).
+ */
+export function buildSource (kind: StoreKind, runs: Run[]): { from: RawBuilder<unknown>, conditions: Array<RawBuilder<SqlBool>> } {
+  const [run = everything] = runs
+  if (runs.length > 1) return { from: sql`${buildRunTable(kind, runs)} cross join trail`, conditions: [sql<SqlBool>`trail.seq >= run.least`, sql<SqlBool>`trail.seq <= run.most`] }
+  const conditions = []
+  if (run.least > everything.least) conditions.push(sql<SqlBool>`trail.seq >= ${run.least}`)
+  if (run.most < everything.most) conditions.push(sql<SqlBool>`trail.seq <= ${run.most}`)
+  return { from: sql`trail`, conditions }
+}
+
+function buildRunTable (kind: StoreKind, runs: Run[]): RawBuilder<unknown> {
+  if (kind === 'postgres') return sql`unnest(${runs.map(run => run.least)}::bigint[], ${runs.map(run => run.most)}::bigint[]) as run (least, most)`
+  const json = JSON.stringify(runs.map(({ least, most }) => [least, most]))
+  return sql`(select json_extract(value, '$[0]') as least, json_extract(value, '$[1]') as most from json_each(${json})) as run`
+}
+
+export function joinConditions (conditions: Array<Expression<SqlBool>>): RawBuilder<SqlBool> {
+  return conditions.length === 0 ? sql<SqlBool>`true` : sql<SqlBool>`${sql.join(conditions, sql` and `)}`
 }
 
 function buildFilter (eb: Builder, filter: Filter): Expression<SqlBool> {

@@ -1,8 +1,8 @@
-import { sql, type Kysely, type Selectable, type SelectQueryBuilder } from 'kysely'
+import { expressionBuilder, sql, type Kysely, type Selectable, type SelectQueryBuilder } from 'kysely'
 import { proxyError } from '../../errors.ts'
 import type { TrailRecord } from '../record.ts'
 import type { Schema, TrailRow } from '../store/schema.ts'
-import { buildConditions, type StoreKind } from './conditions.ts'
+import { buildConditions, buildSource, joinConditions, type StoreKind } from './conditions.ts'
 import { fields } from './fields.ts'
 import type { Conditions, Filter, ListQuery } from './parse.ts'
 import { everything, listRuns, type Run } from './runs.ts'
@@ -44,6 +44,8 @@ const columnsGiven = ['seq', 'id', 'started_at', 'kind', 'member', 'method', 'pa
   'client_address', 'client_agent', 'policy_decision', 'parent_id', 'notes', 'trace_id', 'outcome', 'status',
   'upstream_request_id', 'error_type', 'error_message', 'duration_ms', 'ttfb_ms', 'bytes_in', 'bytes_out', 'attempts',
   'close_code', 'clock_offset_ms', 'async_id', 'async_status', 'async_latency_ms'] as const
+
+const givenColumns = sql.join(columnsGiven.map(name => sql.ref(`trail.${name}`)))
 
 type GivenRow = Omit<Selectable<TrailRow>, 'journal'>
 type GivenQuery = SelectQueryBuilder<Schema, 'trail', GivenRow>
@@ -92,17 +94,23 @@ export class TrailReader {
   }
 
   async #readPage (query: Pick<ListQuery, 'filters' | 'text' | 'order'>, within: Run, limit: number): Promise<GivenRow[]> {
-    if (query.filters.some(isByIndex)) return this.#readRun(query, within, limit)
     const rows: GivenRow[] = []
-    for await (const run of listRuns(this.#db, query.filters, within, query.order)) {
-      rows.push(...await this.#readRun(query, run, limit - rows.length))
+    for await (const runs of this.#listRuns(query, within, query.order)) {
+      rows.push(...await this.#readRuns(query, runs, limit - rows.length))
       if (rows.length === limit) break
     }
     return rows
   }
 
-  #readRun (query: Pick<ListQuery, 'filters' | 'text' | 'order'>, run: Run, limit: number): Promise<GivenRow[]> {
-    return this.#order(this.#select().where(eb => eb.and(buildConditions(eb, this.#kind, query, run))), query.order, limit).execute()
+  #listRuns ({ filters }: Pick<Conditions, 'filters'>, within: Run, order: 'ASC' | 'DESC'): AsyncIterable<Run[]> | Run[][] {
+    return filters.some(isByIndex) ? [[within]] : listRuns(this.#db, filters, within, order)
+  }
+
+  async #readRuns (query: Pick<ListQuery, 'filters' | 'text' | 'order'>, runs: Run[], limit: number): Promise<GivenRow[]> {
+    const { from, conditions } = buildSource(this.#kind, runs)
+    const all = [...conditions, ...buildConditions(expressionBuilder<Schema, 'trail'>(), this.#kind, query)]
+    const { rows } = await sql<GivenRow>`select ${givenColumns} from ${from} where ${joinConditions(all)} order by trail.seq ${sql.raw(query.order)} limit ${limit}`.execute(this.#db)
+    return rows
   }
 
   #select (): GivenQuery {
@@ -115,11 +123,11 @@ export class TrailReader {
 
   async #count (conditions: Conditions, within: Run): Promise<number> {
     let total = 0
-    const runs = conditions.filters.some(isByIndex) ? [within] : listRuns(this.#db, conditions.filters, within, 'ASC')
-    for await (const run of runs) {
-      const { count } = await this.#db.selectFrom('trail').select(({ fn }) => fn.countAll<number>().as('count'))
-        .where(eb => eb.and(buildConditions(eb, this.#kind, conditions, run))).executeTakeFirstOrThrow()
-      total += Number(count)
+    for await (const runs of this.#listRuns(conditions, within, 'ASC')) {
+      const source = buildSource(this.#kind, runs)
+      const all = [...source.conditions, ...buildConditions(expressionBuilder<Schema, 'trail'>(), this.#kind, conditions)]
+      const { rows: [row] } = await sql<{ count: number }>`select count(*) as count from ${source.from} where ${joinConditions(all)}`.execute(this.#db)
+      total += Number(row?.count ?? 0)
     }
     return total
   }

@@ -22,23 +22,36 @@ interface Demands {
 /** A condition on a field with more values than this is not worth listing them. */
 const mostDistinct = 500
 const firstChunk = 32
-const largestChunk = 1024
+const largestChunk = 2048
+const largestLot = 200
 
 /**
- * The stretches in which records that fulfil the filters can be, in order. Whoever asks stops when the page is full. The
- * filters themselves are still to be checked, record by record.
+ * The stretches in which records that fulfil the filters can be, in order, in growing lots to be read at once. Whoever
+ * asks stops when the page is full. The filters themselves are still to be checked, record by record.
  */
-export async function * listRuns (db: Kysely<Schema>, filters: Filter[], within: Run, order: 'ASC' | 'DESC'): AsyncGenerator<Run> {
+export async function * listRuns (db: Kysely<Schema>, filters: Filter[], within: Run, order: 'ASC' | 'DESC'): AsyncGenerator<Run[]> {
   const demands = await findDemands(db, filters)
   if (demands === undefined) {
-    yield within
+    yield [within]
     return
   }
+  let lot = 1
+  for await (const runs of findRuns(db, demands, within, order)) {
+    let from = 0
+    while (from < runs.length) {
+      yield runs.slice(from, from + lot)
+      from += lot
+      lot = Math.min(largestLot, lot * 3)
+    }
+  }
+}
+
+async function * findRuns (db: Kysely<Schema>, demands: Demands, within: Run, order: 'ASC' | 'DESC'): AsyncGenerator<Run[]> {
   let left = within
   for (let size = firstChunk; left.least <= left.most; size = Math.min(largestChunk, size * 4)) {
     const blocks = await readBlocks(db, demands, left, order, size)
     const fitting = blocks.filter(block => demands.paths === undefined || demands.paths.some(segments => mayHold(block.path_filter, segments)))
-    for (const run of unite(fitting, left, order)) yield run
+    yield unite(fitting, left, order)
     const last = blocks.at(-1)
     if (last === undefined || blocks.length < size) return
     // Blocks of several instances overlap: what has been covered isn't looked at again.

@@ -1,6 +1,6 @@
 import { expressionBuilder, sql, type Kysely } from 'kysely'
 import type { Schema } from '../store/schema.ts'
-import { buildConditions, type StoreKind } from './conditions.ts'
+import { buildConditions, buildSource, joinConditions, type StoreKind } from './conditions.ts'
 import type { Conditions } from './parse.ts'
 import { everything, listRuns } from './runs.ts'
 
@@ -51,7 +51,9 @@ export async function readSeries (db: Kysely<Schema>, kind: StoreKind, query: Se
   const frame = findFrame(query, nowMs)
   const conditions: Conditions = { text: query.text, filters: [...query.filters, { field: 'started_at', op: 'within', spans: [{ from: frame.fromMs, to: frame.toMs }] }] }
   const cells: Cell[] = []
-  for await (const run of listRuns(db, conditions.filters, everything, 'ASC')) {
+  for await (const runs of listRuns(db, conditions.filters, everything, 'ASC')) {
+    const source = buildSource(kind, runs)
+    const all = [...source.conditions, ...buildConditions(expressionBuilder<Schema, 'trail'>(), kind, conditions)]
     const { rows } = await sql<Cell>`
       select ${toInteger(kind, sql`(started_at - ${frame.fromMs}) / ${frame.intervalMs}`)} as bucket,
         coalesce(status / 100, 0) as class,
@@ -60,7 +62,7 @@ export async function readSeries (db: Kysely<Schema>, kind: StoreKind, query: Se
         ${durationBin(kind)} as bin,
         count(*) as count, sum(bytes_in) as bytes_in, sum(bytes_out) as bytes_out,
         max(case when kind <> 'websocket' then duration_ms end) as max
-      from trail where ${sql.join(buildConditions(expressionBuilder<Schema, 'trail'>(), kind, conditions, run), sql` and `)}
+      from ${source.from} where ${joinConditions(all)}
       group by 1, 2, 3, 4, 5`.execute(db)
     cells.push(...rows)
   }

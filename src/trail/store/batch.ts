@@ -7,10 +7,11 @@ const startedAt = intentFields.indexOf('started_at')
 
 /**
  * Turns lines of the journal into what a store writes. An intent and its outcome in the same stretch, as most are, make
- * one row and one write. Damaged lines are counted and left out.
+ * one row and one write. `held` are rows that wait for theirs: they come first. Damaged lines are counted and left out.
  */
-export function buildBatch (journalId: string, lines: Iterable<string>): Omit<Batch, 'position' | 'nowMs'> & { damaged: number } {
+export function buildBatch (journalId: string, lines: Iterable<string>, held: Iterable<Value[]> = []): Omit<Batch, 'position' | 'nowMs'> & { damaged: number } {
   const rows = new Map<string, Value[]>()
+  for (const row of held) rows.set(row[columnIndex.id] as string, row)
   const outcomes = new Map<string, Value[]>()
   const amendments: Value[][] = []
   let damaged = 0
@@ -38,7 +39,9 @@ function addRow (rows: Map<string, Value[]>, id: string, row: Value[]): void {
 }
 
 function buildRow (journalId: string, intent: Value[], outcome: Value[]): Value[] {
-  const row = [intent[0] as string, journalId, ...intent.slice(1), ...outcome]
+  const row: Value[] = [intent[0] as string, journalId]
+  for (let index = 1; index < intent.length; index++) row.push(intent[index] as Value)
+  for (const value of outcome) row.push(value)
   row[columnIndex.started_at] = Date.parse(intent[startedAt] as string) || 0
   return row
 }

@@ -4,10 +4,10 @@ import { columnIndex, type BlockRow } from './schema.ts'
 import type { Value } from './store.ts'
 
 /**
- * Records are looked up by blocks: a few hundred that follow one another, of which the store knows which times and which
+ * Records are looked up by blocks: some hundred that follow one another, of which the store knows which times and which
  * values they have. A search then reads the blocks that can hold what it looks for, in order, until its page is full.
  * For a trail that is better than a B-tree per column: whatever the column and however common the value, it is quick, and
- * a record costs a fifth to store.
+ * a record costs half as much to store.
  */
 export const zoneFields = ['kind', 'member', 'method', 'region', 'key_fingerprint', 'client_address', 'client_agent', 'policy_decision',
   'notes', 'outcome', 'status', 'error_type', 'attempts', 'close_code'] as const
@@ -18,8 +18,10 @@ export type ZoneField = typeof zoneFields[number]
 export const anyValue = '*'
 
 /** Rows in a block, about. */
-export const blockRows = 500
-const mostValues = 40
+export const blockRows = 128
+/** More different values than this in one block tell nothing; members are few, and always looked for. */
+const mostValues = 24
+const mostMembers = 100
 
 export interface ZoneValue { field: ZoneField, value: string }
 
@@ -41,7 +43,7 @@ interface Block {
 export interface BlockNews { id: number, added: ZoneValue[], maxDurationMs: number | undefined }
 
 /** Remembered, so that outcomes of the last minutes need no look at the database. */
-const rememberedBlocks = 200
+const rememberedBlocks = 500
 
 /** As a zone knows a value: text, with nothing and empty being the same. */
 export function toZoneValue (value: Value | undefined): string {
@@ -129,7 +131,7 @@ function noteValue (values: Map<ZoneField, Set<string>>, field: ZoneField, value
   let known = values.get(field)
   if (known === undefined) values.set(field, known = new Set())
   if (known.has(value) || known.has(anyValue)) return
-  const noted = known.size < mostValues ? value : anyValue
+  const noted = known.size < (field === 'member' ? mostMembers : mostValues) ? value : anyValue
   known.add(noted)
   added.push({ field, value: noted })
 }

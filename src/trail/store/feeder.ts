@@ -1,8 +1,9 @@
 import type { JournalReader, Stretch } from '../journal-reader.ts'
 import type { Position } from '../segment-writer.ts'
 import { buildBatch } from './batch.ts'
+import { columnIndex } from './schema.ts'
 import { markUnfinished, noteLife, prune, type RetentionLimits } from './housekeeping.ts'
-import type { Store, StoredPosition, StoreFault } from './store.ts'
+import type { Store, StoredPosition, StoreFault, Value } from './store.ts'
 
 export interface FeederOptions {
   reader: JournalReader
@@ -35,6 +36,12 @@ export interface FeederReport {
 const firstRetryMs = 200
 /** Recovery within 5 s is promised. */
 const longestRetryMs = 2000
+/**
+ * An intent waits that long for its outcome: most requests are then written once and not twice. Short enough for what
+ * takes longer to be found as open within 300 ms.
+ */
+const holdMs = 150
+const mostHeld = 5000
 const usualHousekeepingMs = 60_000
 /** Between two steps of retention, so that they take a small part of the time only. */
 const pruneEveryMs = 30
@@ -50,12 +57,15 @@ export class Feeder {
   #stopped = false
   #retryMs = firstRetryMs
   #retryTimer: NodeJS.Timeout | undefined
+  readonly #held = new Map<string, HeldIntent>()
+  #heldTimer: NodeJS.Timeout | undefined
   #storeBytes: number | null = null
   #failing = false
   #housekeepingAt: number
   #housekeepingTimer: NodeJS.Timeout | undefined
   #prunedTo: number | undefined
   #idle: Array<() => void> = []
+  #draining = false
 
   constructor (options: FeederOptions) {
     this.#options = options
@@ -72,6 +82,7 @@ export class Feeder {
   drain (): Promise<void> {
     return new Promise(resolve => {
       this.#idle.push(resolve)
+      this.#draining = true
       clearTimeout(this.#retryTimer)
       this.#retryTimer = undefined
       this.#wake()
@@ -83,21 +94,30 @@ export class Feeder {
   }
 
   async #run (): Promise<void> {
-    if (this.#running || this.#stopped || this.#target === undefined) return
+    if (this.#running) return
+    if (this.#stopped || this.#target === undefined) return this.#endDrain()
     this.#running = true
+    const draining = this.#draining
     try {
       while (!this.#stopped && await this.#step(this.#target)) {
         await this.#keepHouse(this.#target)
         await breathe()
       }
+      await this.#flushHeld(this.#target, draining ? 0 : holdMs)
       this.#noteSuccess(true)
       await this.#keepHouse(this.#target)
     } catch (error) {
       await this.#recover(error)
     } finally {
       this.#running = false
-      for (const resolve of this.#idle.splice(0)) resolve()
+      if (draining || this.#stopped) this.#endDrain()
+      else if (this.#draining) this.#wake()
     }
+  }
+
+  #endDrain (): void {
+    this.#draining = false
+    for (const resolve of this.#idle.splice(0)) resolve()
   }
 
   /** One stretch. Gives whether there may be more. */
@@ -159,21 +179,49 @@ export class Feeder {
       if (!this.#marked && target.segment < target.firstSegment) await this.#markUnfinished(store, target)
       return false
     }
+    await this.#flushHeld(target, 0)
     this.#cursor = { segment: segment + 1, bytes: 0 }
     this.#options.reader.delete(segment)
     return true
   }
 
   async #apply (store: Store, stretch: Stretch, segment: number, target: Position): Promise<void> {
-    const { damaged, ...batch } = buildBatch(target.journalId, stretch.lines)
-    const position = { segment, bytes: stretch.bytes }
-    await store.apply({ ...batch, position, nowMs: this.#options.now() })
-    this.#cursor = position
+    const from: StoredPosition = { segment, bytes: segment === this.#cursor?.segment ? this.#cursor.bytes : 0 }
+    const { damaged, rows, ...batch } = buildBatch(target.journalId, stretch.lines, [...this.#held.values()].map(({ row }) => row))
+    const known = new Map(this.#held)
+    this.#held.clear()
+    const ready: Value[][] = []
+    for (const row of rows) {
+      const id = row[columnIndex.id] as string
+      const held = known.get(id) ?? { row, from, sinceMs: performance.now() }
+      if (row[columnIndex.outcome] === 'open' && this.#held.size < mostHeld && performance.now() - held.sinceMs < holdMs) this.#held.set(id, held)
+      else ready.push(row)
+    }
+    this.#cursor = { segment, bytes: stretch.bytes }
+    await store.apply({ ...batch, rows: ready, position: this.#safePosition(), nowMs: this.#options.now() })
     if (damaged > 0) this.#options.log('warn', { segment, lines: damaged }, 'trail: damaged lines of the journal were left out')
     this.#noteSuccess(false)
   }
 
+  /** What is held isn't stored yet: after a crash, reading begins there. */
+  #safePosition (): StoredPosition {
+    const [first] = this.#held.values()
+    return first?.from ?? this.#cursor as StoredPosition
+  }
+
+  /** Stores, as open, what has waited long enough. */
+  async #flushHeld ({ journalId }: Position, waitedMs: number): Promise<void> {
+    clearTimeout(this.#heldTimer)
+    const due = [...this.#held].filter(([, { sinceMs }]) => performance.now() - sinceMs >= waitedMs)
+    for (const [id] of due) this.#held.delete(id)
+    if (due.length > 0) {
+      await this.#store?.apply({ journalId, rows: due.map(([, { row }]) => row), outcomes: [], amendments: [], position: this.#safePosition(), nowMs: this.#options.now() })
+    }
+    if (this.#held.size > 0) this.#heldTimer = setTimeout(() => this.#wake(), holdMs)
+  }
+
   async #markUnfinished (store: Store, target: Position): Promise<void> {
+    await this.#flushHeld(target, 0)
     const count = await markUnfinished(store.db, target.journalId)
     this.#marked = true
     if (count > 0) this.#options.log('warn', { requests: count }, 'trail: requests of an earlier run that ended without an outcome are marked unfinished')
@@ -212,6 +260,7 @@ export class Feeder {
     const fault = classifyError(error)
     const message = error instanceof Error ? error.message : String(error)
     await this.#closeStore()
+    this.#held.clear()
     if (fault === 'corrupt') this.#replace()
     if (!this.#failing) log('error', { fault, error: message }, 'trail: the store cannot be written; the journal keeps everything until it can')
     this.#failing = true
@@ -244,10 +293,18 @@ export class Feeder {
     this.#stopped = true
     clearTimeout(this.#retryTimer)
     clearTimeout(this.#housekeepingTimer)
+    clearTimeout(this.#heldTimer)
     if (this.#running) await new Promise<void>(resolve => { this.#idle.push(resolve) })
     this.#options.reader.close()
     await this.#closeStore()
   }
+}
+
+interface HeldIntent {
+  row: Value[]
+  /** Where the stretch begins that it was read in. */
+  from: StoredPosition
+  sinceMs: number
 }
 
 /** Lets messages in between two stretches. */

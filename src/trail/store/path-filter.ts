@@ -2,7 +2,7 @@
  * Which path segments occur in a block: a Bloom filter, as a B-tree over paths would cost more than storing the records
  * themselves. It may say yes wrongly (in 1 of 100 cases), but never no.
  */
-export const pathFilterBytes = 1024
+export const pathFilterBytes = 256
 const bits = pathFilterBytes * 8
 const probes = 4
 

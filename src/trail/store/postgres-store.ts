@@ -51,7 +51,7 @@ export class PostgresStore implements Store {
     // One instance after the other, so that rows become visible in the order of `seq`: whoever pages or tails misses none.
     await sql`select pg_advisory_xact_lock(${writersLock})`.execute(trx)
     this.#blocks ??= new BlockKeeper()
-    for (let from = 0; from < rows.length; from += blockRows) await this.#insert(trx, rows.slice(from, from + blockRows))
+    if (rows.length > 0) await this.#insert(trx, rows)
     if (outcomes.length > 0) await this.#finish(trx, outcomes)
     if (amendments.length > 0) await amend(trx, amendments)
     await trx.insertInto('trail_position').values({ journal: journalId, ...position, seen_at: nowMs })
@@ -66,22 +66,31 @@ export class PostgresStore implements Store {
       select * from ${unnest(columns, rows)}
       on conflict (id) do update set ${sql.join(takeOver)} where excluded.outcome <> 'open'
       returning seq, id, xmax = 0 as is_new`.execute(trx)
-    const added = written.filter(row => row.is_new).map(row => row.seq)
-    if (added.length > 0) await this.#noteBlock(trx, Math.min(...added), Math.max(...added), rows)
-    // Rows that were there already (a replay) took over an outcome that their block may not know.
-    const old = new Map(written.filter(row => !row.is_new).map(row => [row.id, row.seq]))
-    if (old.size > 0) await this.#noteOutcomes(trx, rows.filter(row => old.has(row[0] as string)).map(row => ({ seq: old.get(row[0] as string) as number, outcome: row.slice(columnIndex.outcome), notes: row[columnIndex.notes] as string })))
+    const bySeq = new Map(written.map(({ id, ...row }) => [id, row]))
+    const added = rows.flatMap(row => {
+      const found = bySeq.get(row[columnIndex.id] as string)
+      return found?.is_new ? [{ seq: found.seq, row }] : []
+    }).sort((a, b) => a.seq - b.seq)
+    const zones: ZoneRow[] = []
+    for (let from = 0; from < added.length; from += blockRows) zones.push(...await this.#noteBlock(trx, added.slice(from, from + blockRows)))
+    await addZones(trx, zones)
+    // Rows that were there already (a replay) took over outcomes that their blocks may not know.
+    const old = rows.flatMap(row => {
+      const found = bySeq.get(row[columnIndex.id] as string)
+      return found === undefined || found.is_new ? [] : [{ seq: found.seq, outcome: row.slice(columnIndex.outcome), notes: row[columnIndex.notes] as string }]
+    })
+    await this.#noteOutcomes(trx, old)
   }
 
-  async #noteBlock (trx: Transaction<Schema>, firstSeq: number, lastSeq: number, rows: Value[][]): Promise<void> {
+  async #noteBlock (trx: Transaction<Schema>, added: Array<{ seq: number, row: Value[] }>): Promise<ZoneRow[]> {
     const blocks = this.#blocks as BlockKeeper
-    const { id, row, added } = blocks.extend(firstSeq, lastSeq, rows)
+    const { id, row, added: news } = blocks.extend(added[0]?.seq as number, added.at(-1)?.seq as number, added.map(({ row }) => row))
     const grown = id === undefined ? undefined : await trx.updateTable('trail_block').set(row).where('id', '=', id).executeTakeFirst()
     // Retention may have taken the block away meanwhile; then it comes anew.
     const isKnown = grown !== undefined && grown.numUpdatedRows > 0n
     const block = isKnown ? id as number : (await trx.insertInto('trail_block').values(row).returning('id').executeTakeFirstOrThrow()).id
     blocks.noteId(block)
-    await addZones(trx, (isKnown ? added : blocks.listValues()).map(value => ({ ...value, block })))
+    return (isKnown ? news : blocks.listValues()).map(value => ({ ...value, block }))
   }
 
   async #finish (trx: Transaction<Schema>, outcomes: Value[][]): Promise<void> {

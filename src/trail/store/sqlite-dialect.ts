@@ -1,4 +1,4 @@
-import { SqliteAdapter, SqliteDialect, sql, type DialectAdapter, type Kysely, type SqliteDatabase, type SqliteStatement } from 'kysely'
+import { SqliteAdapter, SqliteDialect, type DialectAdapter, type SqliteDatabase, type SqliteStatement } from 'kysely'
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
 
 /** Kysely's SQLite dialect on `node:sqlite`. */
@@ -8,21 +8,13 @@ export class NodeSqliteDialect extends SqliteDialect {
   }
 
   override createAdapter (): DialectAdapter {
-    return new LockingSqliteAdapter()
+    return new TransactionalSqliteAdapter()
   }
 }
 
-/**
- * Kysely takes SQLite to belong to one process. Here several may start on one file, so a migration is one transaction
- * that begins with a write: the second process waits for its turn (busy_timeout), and finds the work done.
- */
-class LockingSqliteAdapter extends SqliteAdapter {
+/** Kysely takes SQLite to have no transactions around changes of tables, which it has. */
+class TransactionalSqliteAdapter extends SqliteAdapter {
   override get supportsTransactionalDdl (): boolean { return true }
-
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- Kysely's own signature
-  override async acquireMigrationLock (db: Kysely<any>): Promise<void> {
-    await sql`update kysely_migration_lock set is_locked = is_locked`.execute(db)
-  }
 }
 
 function adaptDatabase (database: DatabaseSync): SqliteDatabase {
@@ -32,7 +24,9 @@ function adaptDatabase (database: DatabaseSync): SqliteDatabase {
     prepare: text => {
       const known = statements.get(text)
       if (known !== undefined) return known
-      const statement = adaptStatement(database.prepare(text))
+      // A transaction that reads first and then wants to write fails if another process wrote in between, without waiting.
+      // So it begins as a writer: several instances that start at once migrate one after the other.
+      const statement = adaptStatement(database.prepare(text === 'begin' ? 'begin immediate' : text))
       if (statements.size >= 100) statements.clear()
       statements.set(text, statement)
       return statement
