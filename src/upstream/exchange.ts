@@ -76,7 +76,7 @@ export class Exchange implements Dispatcher.DispatchHandler, ConnectionUser {
     if (status >= 400) this.#errorReader = this.context.errorReader(status, typeof contentType === 'string' ? contentType : undefined)
     this.#transform = carriesNoBody(this.request.method, status) ? undefined : this.context.bodyTransform(headers, this.request)
     const flat = this.context.responseHeaders(readRawHeaders(controller), this.request)
-    if (this.#transform?.changesLength) dropContentLength(flat)
+    if (this.#transform?.changesLength) dropBodyFacts(flat)
     else if (typeof headers['content-length'] === 'string') this.#remaining = Number(headers['content-length'])
     raw.writeHead(status, statusMessage, [...flat, ...this.context.ownHeaders(this.request)])
     // A body that came in the same segment has been written by then, and goes out together with the headers.
@@ -190,9 +190,12 @@ function carriesNoBody (method: string, status: number): boolean {
   return method === 'HEAD' || status === 204 || status === 304
 }
 
-function dropContentLength (flat: string[]): void {
+/** What is said of a body that is about to be changed. */
+const bodyFacts = new Set(['content-length', 'content-md5', 'digest', 'content-digest', 'repr-digest'])
+
+function dropBodyFacts (flat: string[]): void {
   for (let index = flat.length - 2; index >= 0; index -= 2) {
-    if (flat[index]?.toLowerCase() === 'content-length') flat.splice(index, 2)
+    if (bodyFacts.has(flat[index]?.toLowerCase() ?? '')) flat.splice(index, 2)
   }
 }
 
