@@ -20,13 +20,16 @@ export function ask (url: string, path: string, options: RequestOptions & { body
   })
 }
 
-/** Sends raw bytes and resolves with everything that came back until the connection closed or `quietMs` passed without a byte. */
+/** Sends raw bytes and resolves with everything that came back until the connection closed or `quietMs` passed after a byte. */
 export function sendRaw (port: number, bytes: string | Buffer, quietMs = 500): Promise<string> {
   return new Promise(resolve => {
     let got = ''
     const socket = connect(port, '127.0.0.1', () => socket.write(bytes))
     const finish = () => { socket.destroy(); resolve(got) }
-    socket.setTimeout(quietMs, finish)
-    socket.on('data', (chunk: Buffer) => { got += chunk.toString('latin1') }).on('close', finish).on('error', finish)
+    socket.setTimeout(10_000, finish)
+    socket.on('data', (chunk: Buffer) => {
+      got += chunk.toString('latin1')
+      socket.setTimeout(quietMs)
+    }).on('close', finish).on('error', finish)
   })
 }
