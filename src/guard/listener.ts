@@ -1,4 +1,5 @@
-import type { IncomingMessage, ServerOptions, ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerOptions } from 'node:https'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
@@ -9,7 +10,7 @@ import { entryOfBody } from './body-watch.ts'
 import { redactCredentials } from './key-hygiene.ts'
 import { createOrigins } from './origins.ts'
 import type { Origins } from './origins.ts'
-import { answerResponse, answerSocket } from './raw-answers.ts'
+import { answerResponse, answerSocket, isForbidden } from './raw-answers.ts'
 import { describeRefusedTarget } from './target.ts'
 
 type ListenerSettings = Pick<Settings, 'allowedOrigins' | 'clientHeadersTimeout' | 'clientKeepAlive'>
@@ -24,6 +25,8 @@ export function serverOptions ({ clientHeadersTimeout }: ListenerSettings): Serv
     insecureHTTPParser: false,
     // Also the limit for a connection that never sends a byte: Node counts from the moment it is accepted.
     headersTimeout: clientHeadersTimeout,
+    // The same for a TLS listener, where that counting begins after the handshake.
+    handshakeTimeout: clientHeadersTimeout,
     connectionsCheckingInterval: Math.max(50, Math.min(longestCheckIntervalMs, clientHeadersTimeout / 4)),
     // Uploads may take as long as they move: the body watch cuts off those that don't.
     requestTimeout: 0,
@@ -64,7 +67,8 @@ const failedSockets = new WeakSet<Duplex>()
 function clientErrorHandler (this: FastifyInstance, error: ClientError, rawSocket: Duplex): void {
   const socket = rawSocket as BusySocket
   const type = classify(error)
-  if (failedSockets.has(socket)) return
+  // Refused already: Node 24 hands some requests on before it finds fault with them. That answer closes the connection.
+  if (failedSockets.has(socket) || isForbidden(socket)) return
   failedSockets.add(socket)
   if (type === undefined || !socket.writable || socket.bytesRead === 0) socket.destroy()
   else refuseOnSocket(this, socket, type, error)
@@ -127,6 +131,8 @@ function refuseUnroutable ({ raw, server }: FastifyRequest, reply: FastifyReply,
  * CONNECT would make this an open proxy; `Expect` reaches the hooks before the client is told to go on.
  */
 export function listenToServer (app: FastifyInstance): void {
+  // By default Node drops what comes behind the thousandth header, unseen: 16 KiB are the limit, and all of them are judged.
+  app.server.maxHeadersCount = 0
   app.server.on('connect', (request: IncomingMessage, socket: Duplex) => refuseConnect(app, request, socket as Socket))
   for (const event of ['checkContinue', 'checkExpectation']) {
     app.server.on(event, (request: IncomingMessage, response: ServerResponse) => { app.server.emit('request', request, response) })

@@ -103,3 +103,11 @@ t.test('on a unix socket any Host is served', async t => {
   t.teardown(() => app.close())
   t.equal((await sendRaw(port, 'GET / HTTP/1.1\r\nHost: anything.example\r\n\r\n')).status, 200)
 })
+
+t.test('no header is dropped unseen, be they thousands', async t => {
+  const { app, port } = await startGuardedApp()
+  t.teardown(() => app.close())
+  const { status, text } = await sendRaw(port, `GET / HTTP/1.1\r\n${'a:b\r\n'.repeat(2500)}Host: localhost\r\n\r\n`)
+  t.equal(status, 200)
+  t.equal((bodyOf(text)['headers'] as string[]).length, 5000)
+})

@@ -76,6 +76,7 @@ export const headerCases: RawCase[] = [
     'a line without a colon': get('Host: localhost\r\nX'),
     'headers of more than 16 KiB': get(`Host: localhost\r\nX: ${'a'.repeat(16 * 1024)}`),
     'a target of more than 16 KiB': `GET /${'a'.repeat(17 * 1024)} HTTP/1.1\r\nHost: localhost\r\n\r\n`,
+    'a second Host behind a thousand headers': get(`Host: localhost\r\n${'a:b\r\n'.repeat(1500)}Host: evil.example`),
     'two content types': post('Content-Type: application/json\r\nContent-Type: text/plain'),
     'two Authorizations': get('Host: localhost\r\nAuthorization: Bearer a\r\nAuthorization: Bearer b'),
     'two Origins': get('Host: localhost\r\nOrigin: http://localhost\r\nOrigin: http://evil.example')
