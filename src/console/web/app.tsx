@@ -1,7 +1,7 @@
 import { useCallback, useEffect, useState } from 'preact/hooks'
 import { follow, hrefOf, useAddress, type PageName } from './address.ts'
 import type { Session } from './answers.ts'
-import { AnswerError, ask, whenSessionIsLost } from './api.ts'
+import { AnswerError, ask, describeFailure, whenSessionIsLost } from './api.ts'
 import { ChannelPage } from './channel-page.tsx'
 import { HealthPage } from './health-page.tsx'
 import { LoginPage } from './login-page.tsx'
@@ -25,7 +25,12 @@ export function App () {
     load()
   }, [])
   const logOut = async (): Promise<void> => {
-    await ask('/_proxy/session', { method: 'DELETE', headers: { 'X-CSRF-Token': who?.csrf_token ?? '' } }).catch(() => {})
+    try {
+      await ask('/_proxy/session', { method: 'DELETE', headers: { 'X-CSRF-Token': who?.csrf_token ?? '' } })
+    } catch (error) {
+      // The cookie still holds: who leaves the machine must know.
+      if (!(error instanceof AnswerError && error.status === 401)) return setNotice(`You are still logged in. ${describeFailure(error)}`)
+    }
     setNotice('You are logged out.')
     setWho(null)
   }
@@ -35,7 +40,7 @@ export function App () {
   }
   if (who === undefined) return <main class='waiting'>{notice === '' ? <p>Loading…</p> : <p role='alert'>{notice} <button onClick={load}>Try again</button></p>}</main>
   if (who === null) return <LoginPage notice={notice} onLogin={logIn} />
-  return <Shell session={who} onLogOut={logOut} />
+  return <Shell session={who} notice={notice} onLogOut={logOut} />
 }
 
 async function loadSession (): Promise<Session | null> {
@@ -47,7 +52,7 @@ async function loadSession (): Promise<Session | null> {
   }
 }
 
-function Shell ({ session, onLogOut }: { session: Session, onLogOut: () => void }) {
+function Shell ({ session, notice, onLogOut }: { session: Session, notice: string, onLogOut: () => void }) {
   const { page, params } = useAddress()
   const title = pages.find(([name]) => name === page)?.[1] ?? ''
   useEffect(() => { document.title = `${title} · izuma-proxy` }, [title])
@@ -63,6 +68,7 @@ function Shell ({ session, onLogOut }: { session: Session, onLogOut: () => void 
           {session.via === 'session' && <button class='plain' onClick={onLogOut}>Log out</button>}
         </div>
       </header>
+      {notice !== '' && <p class='failure strip' role='alert'>{notice}</p>}
       <main class={page === '' ? 'filled' : 'page'}>
         <h1 class={page === '' ? 'unseen' : ''}>{title}</h1>
         {page === '' && <RequestsPage params={params} session={session} />}

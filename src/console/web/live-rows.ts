@@ -7,6 +7,7 @@ const pageSize = 200
 const drawEveryMs = 150
 const lookAtOpenEveryMs = 3_000
 const mostOpen = 100
+const retryMs = 2_000
 
 export type Connection = 'off' | 'connecting' | 'live'
 
@@ -31,6 +32,8 @@ export class LiveRows {
   readonly #draw: (state: RowsState) => void
   readonly #stop = new AbortController()
   #state = firstState
+  #live = false
+  #started = false
   #tail: EventSource | undefined
   #arrived: TrailRecord[] = []
   #timer = 0
@@ -42,8 +45,10 @@ export class LiveRows {
   }
 
   async start (live: boolean): Promise<void> {
+    this.#live = live
     await this.#load(null)
-    if (live) this.resume()
+    this.#started = true
+    if (this.#live) this.#open()
   }
 
   end (): void {
@@ -52,6 +57,16 @@ export class LiveRows {
   }
 
   resume (): void {
+    this.#live = true
+    if (this.#started) this.#open()
+  }
+
+  pause (): void {
+    this.#live = false
+    this.#close()
+  }
+
+  #open (): void {
     if (this.#stop.signal.aborted || this.#tail !== undefined) return
     const newest = this.#state.list.rows[0]?.id
     // From the newest one on that we have, so that nothing is lost between list and tail.
@@ -71,7 +86,7 @@ export class LiveRows {
     this.#openTimer = setInterval(this.#lookAtOpen, lookAtOpenEveryMs)
   }
 
-  pause (): void {
+  #close (): void {
     this.#tail?.close()
     this.#tail = undefined
     clearInterval(this.#openTimer)
@@ -115,11 +130,11 @@ export class LiveRows {
   #judgeBreak (tail: EventSource): void {
     this.#set({ connection: 'connecting' })
     if (tail.readyState !== EventSource.CLOSED || tail !== this.#tail) return
-    this.pause()
+    this.#close()
     this.#set({ connection: 'connecting' })
     ask('/_proxy/session', { signal: this.#stop.signal }).catch((error: unknown) => {
       if (error instanceof AnswerError && error.status === 401) reportLostSession()
-    }).finally(() => setTimeout(() => this.resume(), 2000))
+    }).finally(() => setTimeout(() => { if (this.#live) this.#open() }, retryMs))
   }
 
   /** The tail tells the end of what it has told the beginning of. Of the rows that came with the list, we ask. */

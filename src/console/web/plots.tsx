@@ -53,12 +53,12 @@ function formatTick (time: number, step: number): string {
   return formatTime(text).slice(0, step < 60 ? 8 : 5)
 }
 
-interface PlotsProps { series: Series | undefined, nowMs: number, onSelect: (fromMs: number, toMs: number) => void, onReset: () => void }
+interface PlotsProps { series: Series | undefined, onSelect: (fromMs: number, toMs: number) => void, onReset: () => void }
 
 /** Throughput, latency and errors over the time shown. Dragging selects a time range, a double click goes back. */
-export function Plots ({ series, nowMs, onSelect, onReset }: PlotsProps) {
+export function Plots ({ series, onSelect, onReset }: PlotsProps) {
   const [index, setIndex] = useState<number | null>(null)
-  const plots = useMemo(() => series === undefined ? [] : makePlots(series, nowMs), [series])
+  const plots = useMemo(() => series === undefined ? [] : makePlots(series, Date.now()), [series])
   const times = useMemo(() => series === undefined ? [] : timesOf(series), [series])
   const at = index === null ? undefined : series?.buckets[index]?.at
   return (
@@ -79,7 +79,7 @@ export function Plots ({ series, nowMs, onSelect, onReset }: PlotsProps) {
   )
 }
 
-interface PlotProps extends Omit<PlotsProps, 'series' | 'nowMs'> { plot: PlotData, times: number[], onIndex: (index: number | null) => void }
+interface PlotProps extends Omit<PlotsProps, 'series'> { plot: PlotData, times: number[], onIndex: (index: number | null) => void }
 
 function Plot ({ plot, times, onIndex, onSelect, onReset }: PlotProps) {
   const place = useRef<HTMLDivElement>(null)
@@ -130,8 +130,8 @@ function describePlot ({ unit, lines }: PlotData, element: HTMLElement, handlers
     cursor: { y: false, points: { size: 5 }, drag: { x: true, y: false, setScale: false, dist: 4 }, sync: { key: 'time', filters: { pub: type => type === 'mousemove' || type === 'mouseleave' } }, bind: { dblclick: () => () => { handlers.current.onReset(); return null } } },
     scales: { y: { range: (_plot, _least, most) => [0, Math.max(most * 1.1, unit === 'rate' ? 0.1 : 1)] } },
     axes: [
-      { ...axis, size: 20, gap: 4, space: 70, values: (_plot, times, _axis, _space, step) => times.map(time => formatTick(time, step)) },
-      { ...axis, size: 46, gap: 4, space: 26, values: (_plot, values) => values.map(axisText[unit]) }
+      { ...axis, size: 20, gap: 4, space: 52, values: (_plot, times, _axis, _space, step) => times.map(time => formatTick(time, step)) },
+      { ...axis, size: 46, gap: 4, space: 20, values: (_plot, values) => values.map(axisText[unit]) }
     ],
     series: [{}, ...lines.map((line): UPlot.Series => ({
       label: line.label,

@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'preact/hooks'
+import { useEffect, useRef, useState } from 'preact/hooks'
 import { ask, describeFailure, isAborted } from './api.ts'
 
 export interface Polled<Answer> { answer: Answer | undefined, failure: string | undefined }
@@ -6,23 +6,24 @@ export interface Polled<Answer> { answer: Answer | undefined, failure: string | 
 /**
  * Asks again and again, and not while nobody looks. A failure keeps the last answer: it is better than an empty page.
  *
- * @param path `undefined`: not now
+ * @param pathOf the path, if it is another one each time; a change of `key` asks at once
  */
-export function usePolling<Answer> (path: string | undefined, everyMs: number): Polled<Answer> {
-  const [polled, setPolled] = useState<Polled<Answer> & { path: string | undefined }>({ path: undefined, answer: undefined, failure: undefined })
+export function usePolling<Answer> (key: string, everyMs: number, pathOf = (): string => key): Polled<Answer> {
+  const [polled, setPolled] = useState<Polled<Answer>>({ answer: undefined, failure: undefined })
+  const latest = useRef(pathOf)
+  latest.current = pathOf
   useEffect(() => {
-    if (path === undefined) return
     const stop = new AbortController()
     let timer = 0
     const look = async (): Promise<void> => {
       try {
         if (!document.hidden) {
-          const answer = await ask<Answer>(path, { signal: stop.signal })
-          setPolled({ path, answer, failure: undefined })
+          const answer = await ask<Answer>(latest.current(), { signal: stop.signal })
+          setPolled({ answer, failure: undefined })
         }
       } catch (error) {
         if (isAborted(error)) return
-        setPolled(last => ({ path, answer: last.answer, failure: describeFailure(error) }))
+        setPolled(last => ({ answer: last.answer, failure: describeFailure(error) }))
       }
       if (!stop.signal.aborted) timer = setTimeout(look, everyMs)
     }
@@ -38,7 +39,7 @@ export function usePolling<Answer> (path: string | undefined, everyMs: number): 
       clearTimeout(timer)
       document.removeEventListener('visibilitychange', lookAgain)
     }
-  }, [path, everyMs])
+  }, [key, everyMs])
   return polled
 }
 

@@ -87,7 +87,7 @@ function Facts ({ record, filter }: { record: TrailRecord, filter: Filter }) {
     ['Outcome', describeOutcome(record.outcome)],
     ['Path', filter('path', record.path)],
     ['Query', record.query],
-    ['Member', filter('member', record.member)],
+    ['Member', record.member === '' ? null : filter('member', record.member)],
     ['API’s request id', record.upstream_request_id],
     ['Proxy’s request id', record.id],
     ['Body in / out', `${formatBytes(record.bytes_in)} / ${formatBytes(record.bytes_out)}`],

@@ -5,7 +5,7 @@ import { FilterBar } from './filter-bar.tsx'
 import { queryOf, readView, timeOf, writeView, type View } from './filters.ts'
 import { firstState, LiveRows, type RowsState } from './live-rows.ts'
 import { Plots } from './plots.tsx'
-import { useNow, usePolling } from './polling.ts'
+import { usePolling } from './polling.ts'
 import { RequestDetails } from './request-details.tsx'
 import { RequestTable } from './request-table.tsx'
 
@@ -19,8 +19,7 @@ export function RequestsPage ({ params, session }: { params: URLSearchParams, se
   const [live, setLive] = useState(true)
   const stands = 'from' in view.time
   const [state, rows] = useRows(view, live && !stands)
-  const now = useNow(seriesEveryMs)
-  const { answer: series, failure } = usePolling<Series>(seriesPath(view, now), stands ? 60_000 : seriesEveryMs)
+  const { answer: series, failure } = usePolling<Series>(keyOf(view), stands ? 60_000 : seriesEveryMs, () => seriesPath(view))
   const [plotsShown, setPlotsShown] = useState(() => matchMedia('(min-width: 700px)').matches)
   const isTeam = session.via !== 'local'
   const select = (fromMs: number, toMs: number): void => show({ ...view, time: { from: new Date(fromMs).toISOString(), to: new Date(toMs).toISOString() } })
@@ -32,7 +31,7 @@ export function RequestsPage ({ params, session }: { params: URLSearchParams, se
         view={view} show={show} isTeam={isTeam} plotsShown={plotsShown} onPlots={() => setPlotsShown(!plotsShown)}
         live={live && !stands} connection={state.connection} onLive={stands ? undefined : () => setLive(!live)}
       />
-      {plotsShown && <Plots series={series} nowMs={now} onSelect={select} onReset={() => show({ ...view, time: { span: '1h' } })} />}
+      {plotsShown && <Plots series={series} onSelect={select} onReset={() => show({ ...view, time: { span: '1h' } })} />}
       {(state.failure ?? failure) !== undefined && <p class='failure strip' role='alert'>{state.failure ?? failure}</p>}
       <div class={open === null ? 'split' : 'split opened'}>
         <RequestTable state={state} open={open} isTeam={isTeam} onOpen={id => show({ ...view, open: id })} onMore={() => rows.current?.loadOlder()} />
@@ -46,7 +45,7 @@ export function RequestsPage ({ params, session }: { params: URLSearchParams, se
 function useRows (view: View, live: boolean): [RowsState, { current: LiveRows | null }] {
   const [state, setState] = useState<RowsState>(firstState)
   const rows = useRef<LiveRows | null>(null)
-  const key = queryOf(view).toString() + ('span' in view.time ? view.time.span : '')
+  const key = keyOf(view)
   const isLive = useRef(live)
   isLive.current = live
   useEffect(() => {
@@ -57,11 +56,15 @@ function useRows (view: View, live: boolean): [RowsState, { current: LiveRows | 
     return () => current.end()
   }, [key])
   useEffect(() => {
-    if (rows.current === null || firstState === state) return
-    if (live) rows.current.resume()
-    else rows.current.pause()
+    if (live) rows.current?.resume()
+    else rows.current?.pause()
   }, [live])
   return [state, rows]
+}
+
+/** The same for views that show the same rows. */
+function keyOf (view: View): string {
+  return queryOf(view).toString() + ('span' in view.time ? ` ${view.time.span}` : '')
 }
 
 /** A span that moves limits the list at its beginning, as of now. */
@@ -71,13 +74,8 @@ function listQuery (view: View): URLSearchParams {
   return query
 }
 
-/** Asked anew for each step of the clock, so that the plots move along; a range that stands is asked for once. */
-function seriesPath (view: View, nowMs: number): string {
-  const query = queryOf(view)
-  if ('span' in view.time) {
-    const { fromMs } = timeOf(view, Math.floor(nowMs / seriesEveryMs) * seriesEveryMs)
-    query.append('started_at__gte', new Date(fromMs).toISOString())
-  }
+function seriesPath (view: View): string {
+  const query = listQuery(view)
   query.append('buckets', String(buckets))
   return `/_proxy/trail/series?${query}`
 }
