@@ -71,7 +71,7 @@ function judgeWithoutOrigin (request: BrowserRequest, allowed: Map<string, unkno
 
 // A link in a chat or a wiki may open the console as a page of its own, never in a frame (clickjacking).
 function isLinkToConsole ({ method, path, headers }: BrowserRequest): boolean {
-  return method === 'GET' && path.startsWith('/_proxy/console/') &&
+  return method === 'GET' && /^\/_proxy\/console(?:\/|$)/.test(path) &&
     headers['sec-fetch-mode'] === 'navigate' && headers['sec-fetch-dest'] === 'document'
 }
 

@@ -34,7 +34,8 @@ t.test('refuses requests without an Origin that come from another site: images, 
 
 t.test('lets a link open the console, but no frame, and nothing else', async t => {
   const link = { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' }
-  t.equal(judge(link, { path: '/_proxy/console/' }), undefined)
+  for (const path of ['/_proxy/console', '/_proxy/console/', '/_proxy/console/trail']) t.equal(judge(link, { path }), undefined, path)
+  t.equal(judge(link, { path: '/_proxy/consoles' }), 'cross_site')
   t.equal(judge({ ...link, 'sec-fetch-dest': 'iframe' }, { path: '/_proxy/console/' }), 'cross_site')
   t.equal(judge({ ...link, 'sec-fetch-mode': 'no-cors' }, { path: '/_proxy/console/' }), 'cross_site')
   t.equal(judge(link, { path: '/_proxy/console/', method: 'POST' }), 'cross_site')
