@@ -1,7 +1,8 @@
-import { accessSync, constants, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { accessSync, constants, readFileSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { makeFolder } from './segments.ts'
 
 /** Somebody else writes this journal. The message says who, and what to do. */
 export class JournalInUseError extends Error {
@@ -25,7 +26,7 @@ export class JournalLock {
 
   /** Waits (blocking) for at most `waitMs`. Throws JournalInUseError when another process holds it, and the system's error when the folder can't be written. */
   static acquire (folder: string, waitMs = 0): JournalLock {
-    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    makeFolder(folder)
     accessSync(folder, constants.W_OK) // its error says more than SQLite's
     const database = new DatabaseSync(join(folder, 'lock'), { timeout: waitMs })
     try {

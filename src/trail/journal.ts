@@ -113,11 +113,11 @@ export class Journal {
     setImmediate(this.flush)
   }
 
-  /** Writes what is pending, now. */
+  /** Writes what is pending, and what an outage left, now. */
   readonly flush = (): void => {
     this.#scheduled = false
     const batch = this.#pending
-    if (batch.lines.length === 0) return
+    if (batch.lines.length === 0 && this.#backlog.length === 0) return
     this.#pending = emptyBatch()
     const failure = this.#write(batch.lines)
     if (failure !== undefined) this.#refuse(batch, failure)

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import fs from 'node:fs'
 import { JournalLock } from './journal-lock.ts'
 import { encodeHeader } from './lines.ts'
-import { findJournalId, listSegments, segmentPath } from './segments.ts'
+import { findJournalId, listSegments, makeFolder, segmentPath } from './segments.ts'
 
 /** Exactly the file calls that writing a segment makes; tests make them fail. */
 export type SegmentFiles = Pick<typeof fs, 'openSync' | 'writeSync' | 'ftruncateSync' | 'closeSync' | 'fstatSync' | 'fdatasync' | 'mkdirSync'>
@@ -124,7 +124,7 @@ export class SegmentWriter {
   }
 
   #openNext (nowMs: number): number {
-    this.#files.mkdirSync(this.folder, { recursive: true, mode: 0o700 })
+    makeFolder(this.folder, this.#files.mkdirSync)
     const number = Math.max(this.#segment, listSegments(this.folder).at(-1) ?? 0) + 1
     const fd = this.#files.openSync(segmentPath(this.folder, number), 'wx', 0o600)
     this.#fd = fd

@@ -1,4 +1,4 @@
-import { closeSync, openSync, readdirSync, readSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, readdirSync, readSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { decodeLine } from './lines.ts'
 
@@ -10,6 +10,17 @@ const namePattern = /^([0-9]{12})\.ndjson$/
 
 export function segmentPath (folder: string, number: number): string {
   return join(folder, `${String(number).padStart(12, '0')}.ndjson`)
+}
+
+/** For the owner alone. Not `recursive` at once: on a read-only disk that says ENOENT, which helps nobody. */
+export function makeFolder (folder: string, mkdir: typeof mkdirSync = mkdirSync): void {
+  try {
+    mkdir(folder, { mode: 0o700 })
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT') mkdir(folder, { recursive: true, mode: 0o700 })
+    else if (code !== 'EEXIST' || !statSync(folder).isDirectory()) throw error
+  }
 }
 
 /** Ascending. Empty when the folder isn't there yet. */

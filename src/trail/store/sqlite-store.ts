@@ -1,9 +1,10 @@
 import { Kysely } from 'kysely'
 import { Migrator } from 'kysely/migration'
-import { chmodSync, mkdirSync, renameSync } from 'node:fs'
+import { chmodSync, renameSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { outcomeFields } from '../lines.ts'
+import { makeFolder } from '../segments.ts'
 import { BlockKeeper, blockRows, describeOutcome } from './blocks.ts'
 import { listMigrations } from './migrations.ts'
 import { columnIndex, columns, type Schema } from './schema.ts'
@@ -38,7 +39,7 @@ export class SqliteStore implements Store {
 
   async open (): Promise<void> {
     const { path, sync, busyTimeoutMs } = this.#options
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+    makeFolder(dirname(path))
     this.#database.open()
     chmodSync(path, 0o600)
     // auto_vacuum only counts if it comes before the first table: deleted space goes back to the disk in small steps.
