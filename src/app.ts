@@ -2,6 +2,7 @@ import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance, t
 import type { Logger } from 'pino'
 import accessKey from './access-key/plugin.ts'
 import { Redactor } from './access-key/redact.ts'
+import advice from './advice/plugin.ts'
 import { handleErrors } from './answers.ts'
 import channel from './channel/plugin.ts'
 import type { Settings } from './config/table.ts'
@@ -19,6 +20,7 @@ import tracing from './ops/tracing-plugin.ts'
 import pages from './pages/plugin.ts'
 import team from './team/plugin.ts'
 import trailApi from './trail/api.ts'
+import { explain } from './trail/explanations.ts'
 import trail from './trail/plugin.ts'
 import upstream, { mountProxy } from './upstream/plugin.ts'
 
@@ -67,6 +69,7 @@ async function furnish (app: FastifyInstance, { settings, environment, program }
   await app.register(accessKey, { settings, environment, redactor })
   await app.register(guard, { settings })
   await app.register(team, { settings })
+  await app.register(advice, { settings, explain })
   const forwarding = makeForwarding(settings, app)
   await app.register(upstream, { settings, forwarding })
   await app.register(metrics, { program })

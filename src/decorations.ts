@@ -1,4 +1,4 @@
-import 'fastify'
+import type { FastifyRequest } from 'fastify'
 import type { Duplex } from 'node:stream'
 import type { AccessKeyService } from './access-key/secret.ts'
 import type { OpenEntry, TrailService } from './trail/record.ts'
@@ -19,6 +19,8 @@ declare module 'fastify' {
     team: TeamService
     /** upstream */
     upstream: UpstreamService
+    /** advice */
+    advice: AdviceService
   }
   interface FastifyRequest {
     /** trail: set before any other hook runs. */
@@ -27,6 +29,8 @@ declare module 'fastify' {
     target: RequestTarget
     /** team: who asks. */
     member: Member
+    /** advice: codes of what was noted about the request. */
+    advice: readonly string[]
     /** upstream: the raw socket of an upgrade request, and what came with it; `null` for an ordinary one. */
     upgrade: UpgradeSocket | null
   }
@@ -86,6 +90,11 @@ export interface MemberSummary extends Member {
   daily: number | null
   open: number
   concurrency: number | null
+}
+
+export interface AdviceService {
+  /** The value of X-Proxy-Advice for the answer to a request, once its status is known; `undefined` if there is nothing to say. */
+  header (request: FastifyRequest): string | undefined
 }
 
 /** For requests the proxy makes itself. Each has an entry of its own, already recorded by the caller. */

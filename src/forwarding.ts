@@ -17,7 +17,10 @@ export function makeForwarding (settings: Settings, app: FastifyInstance): Forwa
   const scheme = settings.tlsCertFile === undefined ? 'http' : 'https'
   const acceptEncoding = settings.scrubCompressed === 'pass' ? (value: string) => value : () => 'identity'
   const proxyOrigin = ({ headers }: FastifyRequest) => `${scheme}://${headers.host ?? 'localhost'}`
-  const ownHeaders = (request: FastifyRequest) => ['X-Proxy-Request-ID', request.entry.id, ...corsHeaders(request)]
+  const ownHeaders = (request: FastifyRequest) => {
+    const advice = app.advice.header(request)
+    return ['X-Proxy-Request-ID', request.entry.id, ...corsHeaders(request), ...(advice === undefined ? [] : ['X-Proxy-Advice', advice])]
+  }
   return {
     requestHeaders (request) {
       const flat = forwardRequestHeaders(request.raw.rawHeaders, { acceptEncoding })
