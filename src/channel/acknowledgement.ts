@@ -1,5 +1,6 @@
-/** A ping follows what was sent, but not more often than this. */
-const everyMs = 200
+/** In a stream of messages a ping follows this often; behind the last of them, and behind a single one, sooner. */
+const everyMs = 1_000
+const quietMs = 150
 
 /**
  * What has surely arrived. A ping is sent behind the messages and carries their position: its pong (RFC 6455 §5.5.3) says
@@ -8,6 +9,7 @@ const everyMs = 200
 export class Acknowledgement {
   #sent: number
   #confirmed: number
+  #sentAt = 0
   #pending: { position: number, at: number } | undefined
   #lastAt: number
 
@@ -17,12 +19,16 @@ export class Acknowledgement {
     this.#lastAt = nowMs - everyMs
   }
 
-  sent (position: number): void { this.#sent = position }
+  sent (position: number, nowMs: number): void {
+    this.#sent = position
+    this.#sentAt = nowMs
+  }
 
   /** The position to put into a ping now, or `undefined` if none is due. One is due after messages, and when all was quiet for `idleMs`. */
   due (nowMs: number, idleMs: number): number | undefined {
     if (this.#pending !== undefined) return undefined
-    if (nowMs - this.#lastAt < (this.#confirmed < this.#sent ? everyMs : idleMs)) return undefined
+    const sinceLastMs = nowMs - this.#lastAt
+    if (this.#confirmed === this.#sent ? sinceLastMs < idleMs : sinceLastMs < everyMs && nowMs - this.#sentAt < quietMs) return undefined
     this.#pending = { position: this.#sent, at: nowMs }
     this.#lastAt = nowMs
     return this.#sent

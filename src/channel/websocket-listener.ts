@@ -103,7 +103,7 @@ export class WebSocketListener implements Listener {
       return false
     }
     this.#isPrivate = delivery.isPrivate
-    this.#acknowledgement.sent(delivery.position)
+    this.#acknowledgement.sent(delivery.position, performance.now())
     return this.#sendFragment({ bytes: delivery.bytes, sent: 0 })
   }
 
