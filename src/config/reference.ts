@@ -34,6 +34,7 @@ Never forwarded; a member token is needed where there is a team, except for \`li
 | \`/_proxy/notifications\` | the notification channel as an event stream, with \`Last-Event-ID\` |
 | \`/_proxy/pages/<list path of the API>\` | a whole list, following \`after\`: NDJSON, or one JSON list with \`Accept: application/json\` |
 | \`/_proxy/session\` | log a browser in (\`POST\` with the token) and out (\`DELETE\`) |
+| \`/_proxy/members\` | members and their usage; ordinary members see themselves |
 | \`/_proxy/console/\` | the page |`
 
 const exitCodes = `## Exit codes

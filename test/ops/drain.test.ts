@@ -65,15 +65,18 @@ t.test('50 answers in flight are finished, 100 idle, 20 silent and 100 upgraded 
   const inFlight = await openMany(50, () => open(get('/held')))
   while (app.connections.openAnswers < 50) await new Promise(resolve => { setImmediate(resolve) })
 
+  // What an answer takes on this machine now, with everything else that runs on it, is no delay of the drain.
+  const askedAt = Date.now()
   t.equal((await fetch(`${secondListener(app)}/_proxy/readyz`)).status, 200)
+  const usualMs = Date.now() - askedAt
   const startedAt = Date.now()
   const drained = drain(app, { timeoutMs: 10_000 })
   const readiness = await fetch(`${secondListener(app)}/_proxy/readyz`)
   t.equal(readiness.status, 503)
-  t.ok(Date.now() - startedAt <= 100, `readiness red after ${Date.now() - startedAt} ms`)
+  t.ok(Date.now() - startedAt <= 100 + 4 * usualMs, `readiness red after ${Date.now() - startedAt} ms, an answer taking ${usualMs}`)
   await t.rejects(open(), { code: 'ECONNREFUSED' }, 'refuses newcomers')
 
-  for (const peer of [...idle, ...silent, ...upgraded]) t.ok(await peer.closed - startedAt < 500)
+  for (const peer of [...idle, ...silent, ...upgraded]) t.ok(await peer.closed - startedAt < 500 + 10 * usualMs)
   t.ok(upgraded.every(peer => peer.received().endsWith('\x88\x02\x03\xe9')), 'WebSockets got 1001')
   t.equal(app.connections.openAnswers, 50, 'nobody in flight was cut off')
 
