@@ -9,6 +9,7 @@ import type { OpenEntry } from '../../src/trail/record.ts'
 import { connectStore } from '../../src/trail/store/connect.ts'
 import { Feeder } from '../../src/trail/store/feeder.ts'
 import { answered, entryMaker } from '../support/trail-entries.ts'
+import { until } from '../support/trail-stores.ts'
 
 /** What may happen to the trail, in any order. Numbers choose among the requests that are open. */
 const step = fc.oneof(
@@ -19,8 +20,9 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('amend' as const), which: fc.nat(20) }) },
   { weight: 4, arbitrary: fc.constant({ do: 'turn' as const }) },
   { weight: 3, arbitrary: fc.constant({ do: 'store' as const }) },
-  { weight: 1, arbitrary: fc.constant({ do: 'storing thread dies' as const }) },
-  { weight: 1, arbitrary: fc.constant({ do: 'disk full' as const }) },
+  { weight: 3, arbitrary: fc.constant({ do: 'read' as const }) },
+  { weight: 2, arbitrary: fc.constant({ do: 'storing thread dies' as const }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('disk full' as const), which: fc.nat(400) }) },
   { weight: 1, arbitrary: fc.constant({ do: 'disk free' as const }) },
   { weight: 2, arbitrary: fc.constant({ do: 'crash' as const }) }
 )
@@ -36,8 +38,10 @@ class World {
   #journal!: Journal
   #feeder!: Feeder
   #dead = { yes: false }
-  #full = false
+  /** Bytes there is room for. */
+  #room = Number.POSITIVE_INFINITY
   #now = 0
+  #reports = 0
   #open: OpenEntry[] = []
   /** Not on a file yet. */
   #unflushed: Array<() => void> = []
@@ -49,7 +53,12 @@ class World {
 
   async begin (): Promise<void> {
     const dead = this.#dead = { yes: false }
-    const fail = () => { if (dead.yes || this.#full) throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' }) }
+    const write = (fd: number, buffer: Buffer, offset: number, length: number, position: number): number => {
+      if (dead.yes || this.#room === 0) throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' })
+      const count = fs.writeSync(fd, buffer, offset, Math.min(length, this.#room), position)
+      this.#room -= count
+      return count
+    }
     this.#journal = new Journal({
       folder: this.folder,
       onFailure: 'block',
@@ -59,13 +68,13 @@ class World {
       onWritten: () => { for (const settle of this.#unflushed.splice(0)) settle() },
       onStateChange: () => {},
       maxSegmentBytes: 1500,
-      files: { ...fs, writeSync: ((fd: number, buffer: Buffer, offset: number, length: number, position: number) => { fail(); return fs.writeSync(fd, buffer, offset, length, position) }) as typeof fs.writeSync }
+      files: { ...fs, writeSync: write as typeof fs.writeSync }
     })
     await this.#beginFeeder()
   }
 
   async #beginFeeder (): Promise<void> {
-    this.#feeder = new Feeder({ ...await connectStore(this.store), reader: new JournalReader(this.folder), retention: { maxAgeMs: 1e12, maxBytes: 1e12 }, now: Date.now, report: () => {}, log: () => {} })
+    this.#feeder = new Feeder({ ...await connectStore(this.store), reader: new JournalReader(this.folder), retention: { maxAgeMs: 1e12, maxBytes: 1e12 }, now: Date.now, report: ({ caughtUp }) => { if (caughtUp) this.#reports++ }, log: () => {} })
   }
 
   async act (action: { do: string, which?: number }): Promise<void> {
@@ -78,9 +87,10 @@ class World {
       case 'amend': return entry && this.#journal.amend(entry.id, { async_id: 'a', async_status: 200 })
       case 'turn': return this.#turn()
       case 'store': return this.#store()
+      case 'read': return this.#read()
       case 'storing thread dies': await this.#feeder.stop(); return this.#beginFeeder()
-      case 'disk full': this.#full = true; return
-      case 'disk free': this.#full = false; return
+      case 'disk full': this.#room = action.which ?? 0; return
+      case 'disk free': this.#room = Number.POSITIVE_INFINITY; return
       default: return this.#crash()
     }
   }
@@ -113,6 +123,14 @@ class World {
     await this.#feeder.drain()
   }
 
+  /** As `store`, but intents may be held back. */
+  async #read (): Promise<void> {
+    if (this.#journal.position === undefined) return
+    const reports = this.#reports
+    this.#feeder.advance(this.#journal.position)
+    await until(() => this.#reports > reports)
+  }
+
   async #crash (): Promise<void> {
     this.#dead.yes = true
     this.#journal.end()
@@ -125,7 +143,7 @@ class World {
 
   /** The last process ends as it should, and another one begins. */
   async finish (): Promise<Array<{ id: string, outcome: string }>> {
-    this.#full = false
+    this.#room = Number.POSITIVE_INFINITY
     this.#turn()
     this.#turn() // what the first one refused
     await this.#store()

@@ -95,6 +95,24 @@ testOnBoth('an intent waits a moment for its outcome, but not for long; meanwhil
   t.match(await readRows(place), [{ path: '/slow', outcome: 'open' }, { path: '/quick', outcome: 'answered' }])
 })
 
+testOnBoth('no segment goes before all of it is stored, held intents included', async (t, place) => {
+  const { journal } = openJournal(t, place, 450)
+  for (let i = 0; i < 5; i++) {
+    journal.record(makeEntry(), () => {})
+    journal.flush()
+  }
+  t.equal(journal.position?.segment, 3)
+  const { feeder, reports } = await openFeeder(t, place)
+  feeder.advance(journal.position as never)
+  await until(() => reports.some(report => report.caughtUp))
+  await feeder.stop() // at once, while the latest is held
+  const left = new JournalReader(place.folder)
+  const onJournal = left.list().flatMap(segment => left.read(segment, 0).lines).filter(line => line.startsWith('["i"')).length
+  left.close()
+  t.equal((await readRows(place)).length + onJournal, 5)
+  t.strictSame(left.list(), [3])
+})
+
 testOnBoth('an asynchronous answer is added, before the outcome or long after', async (t, place) => {
   const { journal } = openJournal(t, place)
   const { feed } = await openFeeder(t, place)
