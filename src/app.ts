@@ -77,7 +77,7 @@ async function furnish (app: FastifyInstance, { settings, environment, program }
   await app.register(pages, { hygiene: forwarding })
   await app.register(trailApi, { settings, program })
   await app.register(consolePage)
-  app.all('/_proxy/*', () => { throw proxyError('not_found') })
+  for (const path of ['/_proxy', '/_proxy/*']) app.all(path, () => { throw proxyError('not_found') })
   await app.register(mountProxy)
 }
 
