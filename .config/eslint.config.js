@@ -4,7 +4,7 @@ export default [
   ...neostandard({ ts: true, ignores: ['dist/', 'coverage/', '.tap/', 'data/', 'node_modules/'] }),
   {
     files: ['**/*.ts'],
-    languageOptions: { parserOptions: { projectService: true } },
+    languageOptions: { parserOptions: { projectService: { allowDefaultProject: ['.config/*.ts'] } } },
     rules: {
       // `void promise` is how a promise is let go on purpose.
       'no-void': 'off',

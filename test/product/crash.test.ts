@@ -49,16 +49,18 @@ t.test(`killed at ${rounds} random moments under load, it forgets nothing that t
   for (let round = 0; round < rounds; round++) {
     const proxy = await startProcess(t, words, { cwd: folder })
     const traffic = load(proxy.url, round)
-    await new Promise(resolve => setTimeout(resolve, 200 + Math.random() * 800))
+    const before = api.seen.length
+    await waitFor('traffic', () => api.seen.length - before, count => count > 20, 60_000)
+    await new Promise(resolve => setTimeout(resolve, Math.random() * 500))
     await proxy.stop('SIGKILL')
     await traffic.stop()
   }
   const startedAt = performance.now()
   const last = await startProcess(t, words, { cwd: folder })
-  t.ok(performance.now() - startedAt < 10_000, 'it starts again')
+  t.ok(performance.now() - startedAt < 60_000, 'it starts again')
   const seen = new Set(api.seen.map(({ url }) => url))
   t.ok(seen.size > rounds * 5, `${seen.size} requests reached the API`)
-  const { paths, integrity } = await waitFor('the store', () => readStore(store), ({ paths }) => [...seen].every(path => paths.has(path)) && ![...paths.values()].flat().includes('open'), 10_000)
+  const { paths, integrity } = await waitFor('the store', () => readStore(store), ({ paths }) => [...seen].every(path => paths.has(path)) && ![...paths.values()].flat().includes('open'), 30_000)
   t.same([...seen].filter(path => !paths.has(path)), [], 'nothing is missing')
   t.same([...paths.values()].filter(outcomes => outcomes.length !== 1), [], 'one row each')
   t.ok([...paths.values()].some(([outcome]) => outcome === 'unfinished'), 'what was under way is marked unfinished')

@@ -1,3 +1,4 @@
+import { waitFor } from '../support/wait-for.ts'
 import { test } from 'tap'
 import type { SupportBundle } from '../../src/trail/bundle.ts'
 import type { TrailDetail } from '../../src/trail/api.ts'
@@ -166,5 +167,6 @@ test('a store that can\'t be read is an error of this endpoint alone', async t =
   t.equal(answer.status, 503)
   t.match(await answer.json(), { type: 'trail_unavailable', message: /cannot be read/ })
   t.equal((await fetch(`${proxy.url}/v3/devices`)).status, 200)
-  t.match(proxy.reports.get('trail')?.(), { state: 'degraded', ready: true, details: { store: { fault: 'unreachable' } } })
+  const report = await waitFor('the fault', () => proxy.reports.get('trail')?.(), found => found?.state === 'degraded', 20_000)
+  t.match(report, { state: 'degraded', ready: true, details: { store: { fault: 'unreachable' } } })
 })
