@@ -55,7 +55,7 @@ export class Adviser {
     let found: Advice[] | undefined
     if (rules !== undefined) {
       for (const rule of rules.paths) if (rule.path.test(asked.canonicalPath)) found = add(rule, found)
-      if (asked.query !== '' && rules.parameters.length > 0) found = addParameters(rules, asked.query, asked.canonicalPath, found)
+      if (asked.query !== '' && rules.parameters.length > 0) found = addParameters(rules, asked.query, false, asked.canonicalPath, found)
     }
     for (const note of asked.notes) found = add(this.#notes.get(note), found)
     return found ?? none
@@ -85,28 +85,24 @@ function serviceOf (path: string): string {
   return path.slice(1, end < 0 ? path.length : end)
 }
 
-function addParameters (rules: ServiceRules, query: string, path: string, found: Advice[] | undefined): Advice[] | undefined {
+/** `inside`: of the value of `filter=`, which is a query of its own. */
+function addParameters (rules: ServiceRules, query: string, inside: boolean, path: string, found: Advice[] | undefined): Advice[] | undefined {
   for (let start = 0; start < query.length;) {
     const mark = query.indexOf('&', start)
     const end = mark < 0 ? query.length : mark
-    if (end > start) found = addParameter(rules, query, start, end, path, found)
+    if (end > start) found = addParameter(rules, query, start, end, inside, path, found)
     start = end + 1
   }
   return found
 }
 
-function addParameter (rules: ServiceRules, query: string, start: number, end: number, path: string, found: Advice[] | undefined): Advice[] | undefined {
+function addParameter (rules: ServiceRules, query: string, start: number, end: number, inside: boolean, path: string, found: Advice[] | undefined): Advice[] | undefined {
   const mark = query.indexOf('=', start)
   const equals = mark < 0 || mark > end ? end : mark
   const name = query.slice(start, equals)
-  if (name === 'filter') return addInner(rules, decode(query.slice(equals + 1, end)), path, found)
+  if (name === 'filter') return inside ? found : addParameters(rules, decode(query.slice(equals + 1, end)), true, path, found)
   const checks = rules.known.get(name) ?? learn(rules, name)
   return checks.rules.length === 0 ? found : check(checks, rules.service, path, decode(query.slice(equals + 1, end)), found)
-}
-
-/** The value of `filter=` is a query of its own, of filters only. */
-function addInner (rules: ServiceRules, inner: string, path: string, found: Advice[] | undefined): Advice[] | undefined {
-  return inner === '' ? found : addParameters(rules, inner, path, found)
 }
 
 function check ({ rules, operator }: Checks, service: string, canonicalPath: string, value: string, found: Advice[] | undefined): Advice[] | undefined {
