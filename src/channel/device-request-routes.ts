@@ -64,6 +64,8 @@ export function serveDeviceRequests (app: FastifyInstance, room: ChannelRoom, hy
       if (answer.status !== 202) return passAnswer(request, reply, hygiene, answer)
       await readText(answer)
       const text = await waiting.within(seconds * 1000)
+      // The device's time is not the proxy's own.
+      request.entry.answeredAt = performance.now()
       if (text === undefined) throw deviceTimeout(seconds, clientId)
       request.entry.status = 200
       copyRequestId(reply, answer)
@@ -96,6 +98,7 @@ export function serveDeviceRequests (app: FastifyInstance, room: ChannelRoom, hy
 export async function passAccepted (room: ChannelRoom, request: FastifyRequest, reply: FastifyReply, hygiene: AnswerHygiene, answer: UpstreamAnswer): Promise<FastifyReply> {
   if (answer.status !== 202) return passAnswer(request, reply, hygiene, answer)
   const text = await readText(answer)
+  request.entry.answeredAt = performance.now()
   const id = readAsyncResponseId(text)
   if (id !== undefined) {
     request.entry.async_id = id

@@ -112,6 +112,8 @@ async function * pass (entry: OpenEntry, { body, transform, errorReader }: BodyP
     entry.bytes_out += out.length
     yield out
   }
+  // What was read before has its time already.
+  if (entry.answeredAt === 0) entry.answeredAt = performance.now()
   noteError(entry, errorReader)
   const tail = transform?.end()
   if (tail === undefined || tail.length === 0) return

@@ -22,6 +22,7 @@ export class UpstreamCalls {
     try {
       const answer = await sendFor(this.#upstream, entry, request)
       const text = await readText(answer)
+      entry.answeredAt = performance.now()
       this.#trail.close(entry, { outcome: 'answered' })
       return { status: answer.status, headers: answer.headers, text }
     } catch (error) {

@@ -7,6 +7,7 @@ import Fastify, { LogController, type FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { WebSocket, type ClientOptions } from 'ws'
 import accessKey from '../../src/access-key/plugin.ts'
+import advice from '../../src/advice/plugin.ts'
 import { handleErrors } from '../../src/answers.ts'
 import channel from '../../src/channel/plugin.ts'
 import type { ChannelLimits } from '../../src/channel/limits.ts'
@@ -88,6 +89,7 @@ export async function startChannelProxy (t: Test, options: ChannelProxyOptions =
   await app.register(accessKey, { settings })
   await app.register(guard, { settings })
   await app.register(team.plugin)
+  await app.register(advice, { settings, explain: () => null })
   await app.register(upstream, { settings, forwarding })
   await app.register(channel, { settings, hygiene: forwarding, limits: { ...testLimits, ...options.limits } })
   await app.register(mountProxy)
