@@ -12,13 +12,18 @@ export const everything: Run = { least: 1, most: Number.MAX_SAFE_INTEGER }
 
 /** What a block must have for one of its records to fulfil the filters. */
 interface Demands {
+  /** Values that many blocks have: looked up block by block. */
   zones: Array<{ field: Field, values: string[] }>
+  /** The blocks that have values which few have. */
+  blocks: Set<number> | undefined
   /** Of several paths, one must be possible; `undefined`: any is. */
   paths: string[][] | undefined
   longestAtLeast: number | undefined
   times: Array<{ from: number, to: number }>
 }
 
+/** So few blocks are looked for by their ids. */
+const fewBlocks = 500
 /** A condition on a field with more values than this is not worth listing them. */
 const mostDistinct = 500
 const firstChunk = 32
@@ -35,6 +40,7 @@ export async function * listRuns (db: Kysely<Schema>, filters: Filter[], within:
     yield [within]
     return
   }
+  if (demands.blocks?.size === 0) return
   let lot = 1
   for await (const runs of findRuns(db, demands, within, order)) {
     let from = 0
@@ -50,7 +56,7 @@ async function * findRuns (db: Kysely<Schema>, demands: Demands, within: Run, or
   let left = within
   for (let size = firstChunk; left.least <= left.most; size = Math.min(largestChunk, size * 4)) {
     const blocks = await readBlocks(db, demands, left, order, size)
-    const fitting = blocks.filter(block => demands.paths === undefined || demands.paths.some(segments => mayHold(block.path_filter, segments)))
+    const fitting = blocks.filter(block => demands.paths === undefined || demands.paths.some(segments => mayHold(block.path_filter as Uint8Array, segments)))
     yield unite(fitting, left, order)
     const last = blocks.at(-1)
     if (last === undefined || blocks.length < size) return
@@ -61,20 +67,24 @@ async function * findRuns (db: Kysely<Schema>, demands: Demands, within: Run, or
   }
 }
 
-interface BlockBounds { id: number, first_seq: number, last_seq: number, path_filter: Uint8Array }
+interface BlockBounds { id: number, first_seq: number, last_seq: number, path_filter?: Uint8Array }
 
 async function readBlocks (db: Kysely<Schema>, demands: Demands, { least, most }: Run, order: 'ASC' | 'DESC', limit: number): Promise<BlockBounds[]> {
-  const empty = new Uint8Array()
   let blocks = db.selectFrom('trail_block').select(['id', 'first_seq', 'last_seq'])
     .$if(demands.paths !== undefined, select => select.select('path_filter'))
     .where('last_seq', '>=', least).where('first_seq', '<=', most).limit(limit)
   blocks = order === 'ASC' ? blocks.orderBy('first_seq', 'asc').orderBy('id', 'asc') : blocks.orderBy('last_seq', 'desc').orderBy('id', 'desc')
   for (const { field, values } of demands.zones) {
-    blocks = blocks.where('id', 'in', db.selectFrom('trail_zone').select('block').where('field', '=', field).where('value', 'in', [...values, anyValue]))
+    blocks = blocks.where(({ exists }) => exists(selectZones(db, field, values).where(sql<boolean>`trail_zone.block = trail_block.id`)))
   }
+  if (demands.blocks !== undefined) blocks = blocks.where('id', 'in', [...demands.blocks])
   for (const { from, to } of demands.times) blocks = blocks.where('max_started_at', '>=', from).where('min_started_at', '<=', to)
   if (demands.longestAtLeast !== undefined) blocks = blocks.where('max_duration_ms', '>=', demands.longestAtLeast)
-  return (await blocks.execute()).map(block => ({ path_filter: empty, ...block }))
+  return blocks.execute()
+}
+
+function selectZones (db: Kysely<Schema>, field: Field, values: string[]) {
+  return db.selectFrom('trail_zone').select('trail_zone.block').where('field', '=', field).where('value', 'in', [...values, anyValue])
 }
 
 /** Neighbours and overlapping blocks become one run. */
@@ -95,16 +105,26 @@ function unite (blocks: BlockBounds[], within: Run, order: 'ASC' | 'DESC'): Run[
 
 /** `undefined` when the blocks know nothing about the filters. */
 async function findDemands (db: Kysely<Schema>, filters: Filter[]): Promise<Demands | undefined> {
-  const demands: Demands = { zones: [], paths: findPaths(filters), longestAtLeast: undefined, times: [] }
+  const demands: Demands = { zones: [], blocks: undefined, paths: findPaths(filters), longestAtLeast: undefined, times: [] }
   for (const filter of filters) {
     const { lookup } = fields[filter.field]
     if (lookup === 'time') demands.times.push(...findTimes(filter))
     if (lookup === 'longest' && filter.op === 'gte') demands.longestAtLeast = Math.max(demands.longestAtLeast ?? 0, Number(filter.value))
     const values = lookup === 'zone' ? await findValues(db, filter) : undefined
-    if (values !== undefined) demands.zones.push({ field: filter.field, values })
+    if (values !== undefined) await addZone(db, demands, filter.field, values)
   }
-  const knowsNothing = demands.zones.length === 0 && demands.times.length === 0 && demands.paths === undefined && demands.longestAtLeast === undefined
+  const knowsNothing = demands.zones.length === 0 && demands.blocks === undefined && demands.times.length === 0 && demands.paths === undefined && demands.longestAtLeast === undefined
   return knowsNothing ? undefined : demands
+}
+
+async function addZone (db: Kysely<Schema>, demands: Demands, field: Field, values: string[]): Promise<void> {
+  const rows = await selectZones(db, field, values).limit(fewBlocks + 1).execute()
+  if (rows.length > fewBlocks) {
+    demands.zones.push({ field, values })
+    return
+  }
+  const blocks = rows.map(row => row.block)
+  demands.blocks = new Set(demands.blocks === undefined ? blocks : blocks.filter(block => demands.blocks?.has(block)))
 }
 
 /** Which of the values that there are fulfil the filter, as zones have them. */
