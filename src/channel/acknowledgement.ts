@@ -1,6 +1,6 @@
 /** In a stream of messages a ping follows this often; behind the last of them, and behind a single one, sooner. */
-const everyMs = 1_000
-const quietMs = 150
+const everyMs = 250
+const quietMs = 100
 
 /**
  * What has surely arrived. A ping is sent behind the messages and carries their position: its pong (RFC 6455 §5.5.3) says
