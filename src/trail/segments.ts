@@ -37,6 +37,17 @@ function readFolder (folder: string): string[] {
   }
 }
 
+/** Bytes on the journal from a place on: what isn't stored yet. */
+export function measureSegments (folder: string, from: { segment: number, bytes: number } | undefined): number {
+  let bytes = 0
+  for (const number of listSegments(folder)) {
+    if (number < (from?.segment ?? 0)) continue
+    const { size } = statSync(segmentPath(folder, number), { throwIfNoEntry: false }) ?? { size: 0 }
+    bytes += number === from?.segment ? Math.max(0, size - from.bytes) : size
+  }
+  return bytes
+}
+
 /** The id that the newest readable segment carries in its first line. */
 export function findJournalId (folder: string, segments: number[]): string | undefined {
   for (const number of segments.toReversed()) {

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import type { Position } from './segment-writer.ts'
+import { measureSegments } from './segments.ts'
 import type { FromStoreWorker, StoreWorkerData, ToStoreWorker } from './store-worker.ts'
 import type { FeederReport } from './store/feeder.ts'
 
@@ -12,6 +13,19 @@ const restartMs = 1000
 
 export interface StoringOptions extends StoreWorkerData {
   log: (level: 'info' | 'warn' | 'error', what: Record<string, unknown>, message: string) => void
+}
+
+export interface StoringStatus {
+  kind: StoreWorkerData['store']['kind']
+  /** Why the store can't be written, if so; the journal keeps everything until it can. */
+  fault: FeederReport['fault']
+  /** `null` until measured. */
+  storeBytes: number | null
+  /** Times the storing thread had to be begun anew. */
+  restarts: number
+  /** What is on the journal and not in the store; `null` if the journal can't be read. */
+  behindBytes: number | null
+  behindMs: number
 }
 
 /** The main thread's end of the storing thread: tells it how far the journal is, and restarts it if it dies. */
@@ -79,15 +93,24 @@ export class Storing {
     this.#send({ type: 'advance', position: this.#position as Position })
   }
 
-  status () {
-    const { fault = null, message = null, stored, storeBytes = null } = this.#report ?? {}
+  /** For `status`, which members see: the database's own words are in the log alone. */
+  status (): StoringStatus {
+    const { fault = null, stored, storeBytes = null } = this.#report ?? {}
     return {
+      kind: this.#options.store.kind,
       fault,
-      message,
-      stored,
       storeBytes,
       restarts: this.#restarts,
+      behindBytes: this.#measureBehind(stored),
       behindMs: this.#behindSince === undefined ? 0 : Math.round(performance.now() - this.#behindSince)
+    }
+  }
+
+  #measureBehind (stored: FeederReport['stored']): number | null {
+    try {
+      return measureSegments(this.#options.folder, stored)
+    } catch {
+      return null
     }
   }
 
