@@ -8,6 +8,7 @@ const loaders: Record<string, () => Promise<{ command: Command }>> = {
   check: () => import('./check.ts'),
   wait: () => import('./wait.ts'),
   run: () => import('./run.ts'),
+  get: () => import('./get.ts'),
   team: () => import('./team.ts'),
   trail: () => import('./trail.ts'),
   reference: () => import('./reference.ts')
