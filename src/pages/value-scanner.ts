@@ -32,8 +32,6 @@ export class ValueScanner {
   #expectsId = false
   /** The key or id that goes on in the next piece. */
   #held = ''
-  /** A backslash stands in the string at hand. */
-  #hasEscapes = false
   /** The id of the value at hand: where it lies in this piece, or -1 and its text. */
   #idStart = -1
   #idEnd = -1
@@ -106,8 +104,9 @@ export class ValueScanner {
     while (at < length) {
       const byte = chunk[at++] as number
       if (byte === quote) {
-        const end = depth > 1 || !(this.#expectsKey || this.#expectsId) ? skipPlain(chunk, at) : -1
-        if (end >= 0 && depth > 0) {
+        const end = depth > 0 ? skipPlain(chunk, at) : -1
+        if (end >= 0) {
+          if (depth === 1) this.#passString(chunk, at, end - 1)
           at = end
           continue
         }
@@ -130,10 +129,21 @@ export class ValueScanner {
     return length
   }
 
+  /** A string of the object itself, whole and without escapes, as almost all are. */
+  #passString (chunk: Buffer, from: number, end: number): void {
+    if (this.#expectsKey) {
+      this.#expectsKey = false
+      this.#expectsId = end - from === 2 && chunk[from] === letterI && chunk[from + 1] === letterD
+    } else if (this.#expectsId) {
+      this.#expectsId = false
+      this.#idStart = from
+      this.#idEnd = end
+    }
+  }
+
   /** `from` is behind the opening quote. */
   #scanString (chunk: Buffer, from: number): number {
     this.#string = 'plain'
-    this.#hasEscapes = false
     if (this.#depth === 1 && this.#expectsKey) this.#string = 'key'
     else if (this.#depth === 1 && this.#expectsId) this.#string = 'id'
     this.#expectsId = false
@@ -164,10 +174,8 @@ export class ValueScanner {
       const byte = chunk[at] as number
       if (stops[byte] === 0) at++
       else if (byte === quote) return at
-      else if (byte === backslash) {
-        this.#hasEscapes = true
-        at += 2
-      } else throw new ListError('malformed')
+      else if (byte === backslash) at += 2
+      else throw new ListError('malformed')
     }
     // A backslash was the last byte: what follows is escaped by it.
     this.#escaped = at > length
@@ -185,8 +193,7 @@ export class ValueScanner {
 
   #endKey (chunk: Buffer, from: number, end: number): void {
     this.#expectsKey = false
-    if (this.#held !== '' || this.#hasEscapes) this.#expectsId = isId(this.#held + chunk.toString('latin1', from, end))
-    else this.#expectsId = end - from === 2 && chunk[from] === letterI && chunk[from + 1] === letterD
+    this.#expectsId = isId(this.#held + chunk.toString('latin1', from, end))
   }
 
   #endId (chunk: Buffer, from: number, end: number): void {
