@@ -116,6 +116,8 @@ export interface UpstreamRequest {
   signal?: AbortSignal
   /** Milliseconds until the headers must be there. */
   headersTimeoutMs?: number
+  /** Called when the request goes out on a connection: once, or twice if a kept one had just been closed by the API. */
+  onSent?: () => void
 }
 
 export interface UpstreamAnswer {

@@ -37,8 +37,7 @@ export async function sendForPage (context: PageContext, query: string): Promise
     await record(app, entry)
     signal.throwIfAborted()
     entry.sentAt = performance.now()
-    entry.attempts = 1
-    const answer = await app.upstream.send({ method: 'GET', path: `${list.path}?${query}`, headers: describeHeaders(request), signal })
+    const answer = await app.upstream.send({ method: 'GET', path: `${list.path}?${query}`, headers: describeHeaders(request), signal, onSent: () => { entry.attempts++ } })
     noteAnswer(entry, answer)
     return { answer, entry, close }
   } catch (error) {

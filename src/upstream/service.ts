@@ -1,9 +1,9 @@
 import type { Dispatcher } from 'undici'
 import type { AccessKeyService, Secret } from '../access-key/secret.ts'
 import type { UpstreamAnswer, UpstreamRequest } from '../decorations.ts'
-import { proxyError } from '../errors.ts'
+import { proxyError, type ErrorType } from '../errors.ts'
 import type { Connections, ConnectionUser, TrackedClient } from './connections.ts'
-import { classifyFailure } from './failures.ts'
+import { classifyFailure, maySendAgain } from './failures.ts'
 import { completeHeaders, type AnswerHeaders } from './forwarding.ts'
 import type { TimeLimits } from './time-limits.ts'
 
@@ -13,21 +13,25 @@ export function makeSend (connections: Connections, accessKey: AccessKeyService,
     const key = accessKey.current()
     if (key === undefined) return Promise.reject(proxyError('access_key_unavailable'))
     const headers = completeHeaders(Object.entries(request.headers ?? {}).flat(), host, key)
+    const options: Dispatcher.DispatchOptions = {
+      path: request.path,
+      method: request.method as Dispatcher.HttpMethod,
+      headers,
+      body: request.body ?? null,
+      headersTimeout: request.headersTimeoutMs ?? usual.headersTimeout,
+      bodyTimeout: usual.bodyTimeout
+    }
     return new Promise((resolve, reject) => {
-      const receiver = new Receiver({ accessKey, key, resolve, reject, signal: request.signal })
-      connections.dispatch({
-        path: request.path,
-        method: request.method,
-        headers,
-        body: request.body ?? null,
-        headersTimeout: request.headersTimeoutMs ?? usual.headersTimeout,
-        bodyTimeout: usual.bodyTimeout
-      }, receiver)
+      const receiver = new Receiver({ connections, options, accessKey, key, resolve, reject, signal: request.signal, onSent: request.onSent })
+      connections.dispatch(options, receiver)
     })
   }
 }
 
 interface Receiving {
+  connections: Connections
+  options: Dispatcher.DispatchOptions
+  onSent: (() => void) | undefined
   accessKey: AccessKeyService
   key: Secret
   resolve (answer: UpstreamAnswer): void
@@ -40,19 +44,27 @@ class Receiver implements Dispatcher.DispatchHandler, ConnectionUser {
   declare connection?: TrackedClient
   readonly #receiving: Receiving
   readonly #body = new PulledBody()
-  #sent = false
+  #attempts = 0
+  #reused = false
+  #answerBegan = false
 
   constructor (receiving: Receiving) {
     this.#receiving = receiving
   }
 
   onRequestStart (controller: Dispatcher.DispatchController): void {
-    this.#sent = true
-    const { signal } = this.#receiving
+    const { signal, onSent } = this.#receiving
+    this.#attempts++
+    this.#reused = this.connection?.reused ?? false
+    onSent?.()
     const abort = () => controller.abort(signal?.reason instanceof Error ? signal.reason : new Error('aborted'))
     if (signal?.aborted) return abort()
     signal?.addEventListener('abort', abort, { once: true })
     this.#body.onFinished = () => signal?.removeEventListener('abort', abort)
+  }
+
+  onResponseStarted (): void {
+    this.#answerBegan = true
   }
 
   onResponseStart (controller: Dispatcher.DispatchController, status: number, headers: AnswerHeaders): void {
@@ -71,9 +83,21 @@ class Receiver implements Dispatcher.DispatchHandler, ConnectionUser {
   }
 
   onResponseError (_controller: Dispatcher.DispatchController, error: Error): void {
-    const failure = proxyError(classifyFailure(error, this.#sent), { cause: error })
+    const type = classifyFailure(error, this.#attempts > 0)
+    if (this.#maySendAgain(type)) {
+      this.#body.onFinished()
+      this.#receiving.connections.dispatchFresh(this.#receiving.options, this)
+      return
+    }
+    const failure = proxyError(type, { cause: error })
     this.#receiving.reject(failure)
     this.#body.finish(failure)
+  }
+
+  #maySendAgain (failure: ErrorType): boolean {
+    const { options: { method, body }, signal } = this.#receiving
+    if (signal?.aborted === true) return false
+    return maySendAgain({ method, hasBody: body !== null, reusedConnection: this.#reused, answerBegan: this.#answerBegan, attempts: this.#attempts, failure })
   }
 }
 

@@ -107,6 +107,19 @@ t.test('an API that is away is an answer of its own, and in the middle the last 
   t.equal(first.headers['x-proxy-error'], 'upstream_invalid_response')
 })
 
+t.test('a kept connection that the API closes meanwhile ends nothing: the page is sent once more, and counted', async t => {
+  const byId = pagesById(6)
+  const api = await startListingApi(t, asked => {
+    if (asked.page !== 1) return byId(asked)
+    asked.response.socket?.destroy()
+    return undefined
+  })
+  const proxy = await startPagesProxy(t, { api })
+  t.strictSame(lines((await ask(proxy.url, `${listPath}?limit=2`)).text).map(({ id }) => id), [0, 1, 2, 3, 4, 5].map(idOf))
+  const rows = await proxy.trail(rows => rows.length === 4 && rows.every(({ outcome }) => outcome !== 'open'))
+  t.strictSame(rows.map(({ attempts }) => attempts), [0, 1, 2, 1])
+})
+
 t.test('our own key leaves the API\'s items and errors', async t => {
   const accessKey = makeAccessKey()
   const api = await startListingApi(t, ({ query, response }) => {
