@@ -36,13 +36,16 @@ async function answer (app: FastifyInstance, hygiene: PagesHygiene, request: Fas
   const list = readListRequest(request.target)
   if (isProxyError(list)) throw list
   const format = chooseFormat(request.headers.accept)
-  const whole = new WholeList({ app, request, list, format, errorReader: hygiene.errorReader, signal: signalLeaving(reply) })
+  const signal = signalLeaving(reply)
+  const whole = new WholeList({ app, request, list, format, errorReader: hygiene.errorReader, signal })
   await record(app, request)
   const vary = reply.getHeader('vary')
   reply.headers({ 'Cache-Control': 'no-store', Vary: vary === undefined ? 'Accept' : `${String(vary)}, Accept` })
   try {
     await whole.begin()
   } catch (error) {
+    // There is nobody to answer any more, and it is no failure.
+    if (signal.aborted) return reply.hijack()
     if (error instanceof PageRefused) return passOn(error.refusal, hygiene, request, reply)
     throw error
   }

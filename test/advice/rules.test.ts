@@ -201,6 +201,13 @@ t.test('a rule is whole: a code that is a token, a text for a header, a citation
   t.end()
 })
 
+t.test('a filter inside of a filter is not followed, however deep', t => {
+  const adviser = new Adviser({ sharesChannel: false })
+  t.strictSame(adviser.advise(read('/v3/devices?filter=filter%3Dname__contains%253Da')), [])
+  t.strictSame(adviser.advise(read('/v3/devices?' + 'filter='.repeat(2000))), [])
+  t.end()
+})
+
 t.test('a request with nothing to say makes nothing', t => {
   const adviser = new Adviser({ sharesChannel: false })
   const first = adviser.advise(read(`/v3/devices/${id}`))

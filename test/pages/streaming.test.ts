@@ -44,6 +44,8 @@ t.test('the next page is asked for while this one is still being written', async
   const answer = await open(proxy.url, `${listPath}?limit=2`)
   await waitFor('the second page', () => api.seen.length, count => count === 2)
   t.equal(api.seen.length, 2, 'and no further than that')
+  const rows = await proxy.trail(rows => rows.length === 3)
+  t.strictSame(rows.map(({ kind, outcome }) => [kind, outcome]), [['request', 'open'], ['page', 'answered'], ['page', 'open']], 'each on the trail before it is sent, the list first')
   release()
   let text = ''
   for await (const chunk of answer) text += String(chunk)
@@ -107,6 +109,7 @@ t.test('a client that leaves before the first page has begun ends it too', async
   await aborted
   const rows = await proxy.trail(rows => rows.length === 2 && rows.every(({ outcome }) => outcome !== 'open'))
   t.strictSame(rows.map(({ outcome }) => outcome), ['client_aborted', 'client_aborted'])
+  t.notMatch(proxy.log(), /"level":"(?:warn|error)"/, 'nothing has failed')
 })
 
 t.test('each page is on the trail, under the list it was fetched for', async t => {
