@@ -27,6 +27,13 @@ export class Progress {
     this.#width = text.length
   }
 
+  /** The last word, which stays. */
+  finish (items: number | undefined, bytes: number): void {
+    if (!this.#isWatched) return
+    this.clear()
+    this.#stderr.write(`${describeProgress(items, bytes, this.#now() - this.#startedAt)}\n`)
+  }
+
   /** Takes the line away, so that what comes next stands alone. */
   clear (): void {
     if (this.#width > 0) this.#stderr.write(`\r${' '.repeat(this.#width)}\r`)

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
 import { UsageError, type Command, type Invocation, type OptionValue, type Terminal } from './command.ts'
-import { describeAnswer, describeFailure, LineWatch, TailWatch } from './get-failure.ts'
+import { describeAnswer, describeFailure, LineWatch, TailWatch, type Failure } from './get-failure.ts'
 import { Progress } from './get-progress.ts'
 import { answerOf, askListener, askUrl, buildTarget, type Asked } from './get-target.ts'
 
@@ -106,20 +106,30 @@ async function print (answer: IncomingMessage, { isList, format }: Wish, termina
     return 1
   }
   const progress = new Progress(terminal, () => performance.now())
-  const watch = !isList ? undefined : format === 'json' ? new TailWatch() : new LineWatch()
+  try {
+    const failure = await printBody(answer, !isList ? undefined : format === 'json' ? new TailWatch() : new LineWatch(), terminal, progress, signal)
+    if (failure === undefined) return 0
+    stderr.write(`izuma-proxy: the list is incomplete: ${describeFailure(failure)}\n`)
+    return 1
+  } finally {
+    progress.clear()
+  }
+}
+
+/** `watch` looks for the failure of a list; anything else has none that its status doesn't tell of. */
+async function printBody (answer: IncomingMessage, watch: LineWatch | TailWatch | undefined, terminal: Terminal, progress: Progress, signal: AbortSignal): Promise<Failure | undefined> {
+  const items = () => watch instanceof LineWatch ? watch.items : undefined
   let bytes = 0
   for await (const chunk of answer as AsyncIterable<Buffer>) {
     bytes += chunk.length
     for (const ready of watch?.push(chunk) ?? [chunk]) await write(terminal, ready, signal)
-    progress.show(watch instanceof LineWatch ? watch.items : undefined, bytes)
+    progress.show(items(), bytes)
   }
   const { rest, failure } = watch?.end() ?? { rest: Buffer.alloc(0), failure: undefined }
   await write(terminal, rest, signal)
   await flush(terminal)
-  progress.clear()
-  if (failure === undefined) return 0
-  stderr.write(`izuma-proxy: the list is incomplete: ${describeFailure(failure)}\n`)
-  return 1
+  if (watch !== undefined) progress.finish(items(), bytes)
+  return failure
 }
 
 /** The texts of X-Proxy-Advice (RFC 9651). */

@@ -119,13 +119,14 @@ export class WholeList {
 
   /** The error as the last item of the answer, noted as the request's. */
   #explain (error: unknown): object {
-    const { app, request: { entry, log }, signal } = this.#context
+    const { request: { entry, log }, signal } = this.#context
     const { after } = this.#ending
-    const body = error instanceof PageRefused ? describeRefusal(error.refusal, entry.id) : errorBody(toProxyError(error), entry.id)
+    const refusal = error instanceof PageRefused ? error.refusal : undefined
+    const body = refusal === undefined ? errorBody(toProxyError(error), entry.id) : describeRefusal(refusal, entry.id)
     if (!signal.aborted) {
       const { type, message } = body as { type: string, message: string }
-      Object.assign(entry, { outcome: 'truncated', error_type: type, error_message: message })
-      log.warn({ err: error, request_id: entry.id, type, draining: app.health.draining }, 'a whole list broke off')
+      Object.assign(entry, { outcome: 'truncated', error_type: type, error_message: message, upstream_request_id: refusal?.requestId ?? null })
+      log.warn({ request_id: entry.id, type, ...(refusal === undefined ? { err: error } : { status: refusal.status, upstream_request_id: refusal.requestId }) }, 'a whole list broke off')
     }
     return { ...body, ...(after !== undefined && { after }) }
   }

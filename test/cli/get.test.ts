@@ -93,10 +93,11 @@ t.test('progress is for those who look, and not for a screen that shows the item
     progress.show(12_345, 3 * 1024 * 1024)
     now = 1001
     progress.show(12_346, 3 * 1024 * 1024)
-    progress.clear()
+    now = 2000
+    progress.finish(12_346, 4 * 1024 * 1024)
     return text
   }
-  t.equal(show(false, true), '\r12,345 items, 3.0 MiB in 1.0 s (12,345 items/s)' + '\r' + ' '.repeat(47) + '\r')
+  t.equal(show(false, true), '\r12,345 items, 3.0 MiB in 1.0 s (12,345 items/s)' + '\r' + ' '.repeat(47) + '\r' + '12,346 items, 4.0 MiB in 2.0 s (6,173 items/s)\n')
   t.equal(show(true, true), '')
   t.equal(show(false, false), '')
   t.equal(describeProgress(undefined, 1024 * 1024, 0), '1.0 MiB in 0.0 s')
@@ -131,6 +132,7 @@ t.test('one thing, a whole list, a part of it, as lines and as a list', async t 
   t.strictSame(await run(['/v3/accounts/me', '--url', url]), { code: 0, stdout: '{"id":"one"}', stderr: '' })
   const all = await run(['/v3/devices', '--all', '--filter', 'state=registered', '--url', url + '/'], { stderrIsTerminal: true })
   t.equal(all.code, 0)
+  t.match(all.stderr, /2,345 items, [0-9.]+ MiB in [0-9.]+ s \([0-9,]+ items\/s\)\n$/)
   t.strictSame(all.stdout.split('\n').slice(0, -1).map(line => (JSON.parse(line) as { id: string }).id), Array.from({ length: 2345 }, (_, index) => idOf(index)))
   t.ok(api.queries().slice(1).every(query => query.startsWith('state__eq=registered&limit=1000')))
   const list = await run(['/v3/devices', '--max', '3', '--format', 'json', '--after', idOf(9), '--listen', new URL(url).host])

@@ -28,7 +28,7 @@ t.test('an error of the API in the middle is the last item, with its request id,
   t.equal(items.length, 5)
   t.strictSame(items[4], { object: 'error', code: 500, type: 'internal_error', message: 'Unexpected internal server error. (a: b)', request_id: requestIdOf(2), fields: [{ name: 'a', message: 'b' }], after: idOf(3) })
   const rows = await proxy.trail(rows => rows.length === 4)
-  t.match(rows[0], { kind: 'request', status: 200, outcome: 'truncated', error_type: 'internal_error' })
+  t.match(rows[0], { kind: 'request', status: 200, outcome: 'truncated', error_type: 'internal_error', upstream_request_id: requestIdOf(2) })
   t.match(rows[3], { kind: 'page', status: 500, outcome: 'answered', error_type: 'internal_error', upstream_request_id: requestIdOf(2) })
   t.match(proxy.log(), /a whole list broke off/)
 })
