@@ -78,7 +78,8 @@ testOnBoth('an intent waits a moment for its outcome, but not for long; meanwhil
   journal.flush()
   const askedAt = performance.now()
   first.feeder.advance(journal.position as never)
-  await until(async () => (await readRows(place).catch(() => [])).length === 1)
+  // Read and held, then stored as open.
+  await until(() => first.reports.filter(report => report.caughtUp).length === 2)
   t.ok(performance.now() - askedAt >= 140)
   t.match(await readRows(place), [{ path: '/slow', outcome: 'open' }])
   // Read, but not stored when the thread dies: the next one reads it again.
