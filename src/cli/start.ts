@@ -25,9 +25,11 @@ SIGTERM and SIGINT let running requests end, then exit 0; a second one exits at 
       await proxy.stopRequested(terminal.interrupted)
       await drain(proxy.app, { timeoutMs: settings.drainTimeout })
       return 0
+    } catch (error) {
+      await proxy.app.close()
+      throw error
     } finally {
       stopReloading()
-      await proxy.app.close()
     }
   }
 }

@@ -41,7 +41,7 @@ const exitCodes = `## Exit codes
 
 0: done, also after a graceful stop. 1: failed. 2: wrong usage or settings.`
 
-/** config/README.md, whole. */
+/** Settings, paths and error types, as Markdown. */
 export function renderReference (): string {
   const groups = [...new Set(rows.map(([, row]) => row.group))]
   return [
