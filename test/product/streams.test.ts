@@ -111,7 +111,8 @@ t.test(`${sizeMib} MiB up: equal digests, the length kept, bounded memory`, asyn
 
 t.test('twenty readers that stall hold the API back instead of filling memory', async t => {
   let taken = 0
-  const { proxy, residentBytes } = await start(t, (_request, response) => {
+  const { proxy, residentBytes } = await start(t, (incoming, response) => {
+    if (incoming.url === '/eight') return void response.end(Buffer.alloc(8 * mib))
     response.writeHead(200, { 'Content-Type': 'application/octet-stream' })
     const more = () => {
       let flowing = true
@@ -123,6 +124,12 @@ t.test('twenty readers that stall hold the API back instead of filling memory', 
     response.on('drain', more)
     more()
   })
+  // Twenty that read, first: what passes through is garbage for a while, whether the readers stall afterwards or not.
+  await Promise.all(Array.from({ length: 20 }, async () => {
+    const { asked, answered } = open(proxy.url, '/eight')
+    asked.end()
+    await hashOf(await answered as AsyncIterable<Buffer>)
+  }))
   const before = residentBytes()
   const readers = await Promise.all(Array.from({ length: 20 }, async () => {
     const { asked, answered } = open(proxy.url, '/endless')
