@@ -1,4 +1,4 @@
-import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { openSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -79,7 +79,7 @@ function readMs (text: string, percentile: string): number {
 
 /** Milliseconds of CPU that a process and its children have used. Clock ticks are 10 ms. */
 export function cpuMs (pid: number): number {
-  const children = execFileSync('ps', ['-o', 'pid=', '--ppid', String(pid)], { encoding: 'utf8' }).trim().split(/\s+/).filter(text => text !== '')
+  const children = spawnSync('ps', ['-o', 'pid=', '--ppid', String(pid)], { encoding: 'utf8' }).stdout.trim().split(/\s+/).filter(text => text !== '')
   return [String(pid), ...children].map(readTicks).reduce((sum, ticks) => sum + ticks * 10, 0)
 }
 
