@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify'
+import type { Redis } from 'ioredis'
 import type { Duplex } from 'node:stream'
 import type { AccessKeyService } from './access-key/secret.ts'
 import type { OpenEntry, TrailService } from './trail/record.ts'
@@ -15,6 +16,8 @@ declare module 'fastify' {
     accessKey: AccessKeyService
     /** trail */
     trail: TrailService
+    /** fleet: `undefined` unless several instances share a Redis. */
+    fleet: FleetService | undefined
     /** team */
     team: TeamService
     /** upstream */
@@ -81,6 +84,24 @@ export interface TeamService {
   acquire (member: Member, done: (error: Error | undefined, release: (sent: boolean) => void) => void): void
   /** Reads the team file anew, as SIGHUP asks. */
   reload (): void
+}
+
+/** What the instances of one key share through Redis (`PROXY_REDIS_URL`). */
+export interface FleetService {
+  /** Unguessable, of this process. */
+  readonly instance: string
+  /** Does Redis answer? */
+  readonly up: boolean
+  /** Instances alive, this one included, at least 1; while Redis is away the number last known. */
+  readonly size: number
+  /** For commands. They fail at once while Redis is away, and after a second when it doesn't answer. */
+  readonly redis: Redis
+  /** A key's or channel's name in Redis: those of another fleet on the same server differ. */
+  key (name: string): string
+  /** A connection of one's own, for blocking reads and subscriptions. It comes back by itself, and ends with the app. */
+  connect (): Redis
+  /** Called when Redis goes away and when it is back. Returns an unsubscribe function. */
+  onChange (listener: (up: boolean) => void): () => void
 }
 
 export interface MemberSummary extends Member {
