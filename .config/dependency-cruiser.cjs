@@ -1,5 +1,5 @@
 // The house rules of src/README.md, as import rules.
-const rooms = 'config|access-key|guard|team|channel|upstream|advice|pages|trail|ops|console|sandbox|cli'
+const rooms = 'config|access-key|guard|fleet|team|channel|upstream|advice|pages|trail|ops|console|sandbox|cli'
 
 module.exports = {
   forbidden: [
@@ -19,7 +19,7 @@ module.exports = {
       name: 'config-and-record-stand-alone',
       severity: 'error',
       from: { path: '^src/(config/|trail/record\\.ts|errors\\.ts|access-key/(secret|redact)\\.ts)' },
-      to: { path: '^src/(guard|team|channel|upstream|advice|pages|ops|console|sandbox|cli)/' }
+      to: { path: '^src/(guard|fleet|team|channel|upstream|advice|pages|ops|console|sandbox|cli)/' }
     },
     {
       name: 'sandbox-and-console-know-no-room',
@@ -51,6 +51,13 @@ module.exports = {
       severity: 'error',
       from: { path: '^src/', pathNot: '^src/(upstream|channel|sandbox)/' },
       to: { path: 'node_modules/(ws|@types/ws)/' }
+    },
+    {
+      name: 'redis-belongs-to-fleet',
+      comment: 'Others get a connection handed; its type is all they import.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/fleet/' },
+      to: { path: 'node_modules/ioredis/', dependencyTypesNot: ['type-only'] }
     },
     {
       name: 'no-dev-packages-in-the-product',

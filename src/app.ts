@@ -8,6 +8,7 @@ import channel from './channel/plugin.ts'
 import type { Settings } from './config/table.ts'
 import consolePage from './console/plugin.ts'
 import { proxyError } from './errors.ts'
+import fleet from './fleet/plugin.ts'
 import { makeForwarding } from './forwarding.ts'
 import guard, { listenerOptions, serverOptions } from './guard/plugin.ts'
 import { startListening, tlsServerOptions } from './listener.ts'
@@ -68,6 +69,7 @@ async function furnish (app: FastifyInstance, { settings, environment, program }
   await app.register(drain)
   await app.register(accessKey, { settings, environment, redactor })
   await app.register(guard, { settings })
+  await app.register(fleet, { settings })
   await app.register(team, { settings })
   await app.register(advice, { settings, explain })
   const forwarding = makeForwarding(settings, app)

@@ -8,6 +8,7 @@ import { readAccessKey } from '../access-key/read.ts'
 import type { Secret } from '../access-key/secret.ts'
 import { regions } from '../config/regions.ts'
 import type { Settings } from '../config/table.ts'
+import { probeRedis } from '../fleet/probe.ts'
 import { classifyFailure } from '../upstream/failures.ts'
 import { verifiedTls } from '../upstream/tls-options.ts'
 import { parseTeam } from '../team/team-file.ts'
@@ -35,6 +36,7 @@ export async function runChecks (settings: Settings, environment: Record<string,
   await checkListener(settings, report)
   checkTeam(settings, report)
   checkTrail(settings, report)
+  await checkFleet(settings, report)
 }
 
 async function checkKey (settings: Settings, environment: Record<string, string | undefined>, report: Report): Promise<Secret | undefined> {
@@ -177,4 +179,14 @@ function checkTrail ({ trail, trailJournal }: Settings, report: Report): void {
   } catch (error) {
     report({ name: 'trail', state: 'failed', found: `${folder}: ${(error as NodeJS.ErrnoException).code}`, fix: 'make the folder writable for this user, or set PROXY_TRAIL and PROXY_TRAIL_JOURNAL' })
   }
+}
+
+async function checkFleet ({ redisUrl, redisCaFile, trail }: Settings, report: Report): Promise<void> {
+  if (redisUrl === undefined) return report({ name: 'fleet', state: 'skipped', found: 'no PROXY_REDIS_URL: this instance is alone' })
+  const { where, failure, version } = await probeRedis(redisUrl, redisCaFile)
+  if (failure !== null) {
+    return report({ name: 'fleet', state: 'failed', found: `${where}: ${failure}`, fix: 'start Redis, or correct PROXY_REDIS_URL; until it answers an instance serves alone, with limits of its own' })
+  }
+  if (trail.kind === 'postgres') return report({ name: 'fleet', state: 'ok', found: `${where} answers, version ${version}` })
+  report({ name: 'fleet', state: 'warning', found: `${where} answers, but the trail is a SQLite file`, fix: 'each instance will have a trail of its own; with a PostgreSQL in PROXY_TRAIL they share one' })
 }

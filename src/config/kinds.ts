@@ -103,6 +103,44 @@ function decodeSocketPath (socketPath: string): ListenAddress {
 export const trailStore = kind(Type.String({ pattern: '^(sqlite:.+|postgres(ql)?://.+)$' }), 'sqlite:path or postgres://…', value =>
   value.startsWith('sqlite:') ? { kind: 'sqlite' as const, path: value.slice('sqlite:'.length) } : { kind: 'postgres' as const, url: value })
 
+/** Where Redis is and how to log in; `tls` for `rediss://`. */
+export interface RedisAddress {
+  /** Of a Unix socket, in place of host and port. */
+  path?: string
+  host?: string
+  port?: number
+  username?: string
+  password?: string
+  db: number
+  tls: boolean
+}
+
+/** `redis://[user:password@]host[:port][/db]`, `rediss://…` or `unix:/path[?db=N]`. Other parameters are refused: ioredis would take them as its options. */
+export const redisUrl = kind(Type.String({ pattern: '^(rediss?://([^/?#@\\\\\\s]*@)?[^/?#@\\\\\\s]+(/[0-9]*)?|unix:.+)$' }), 'redis://[user:password@]host[:port][/db], rediss://… or unix:/path[?db=N]', (value): RedisAddress =>
+  value.startsWith('unix:') ? decodeRedisSocket(value) : decodeRedisUrl(value))
+
+function decodeRedisUrl (value: string): RedisAddress {
+  if (!URL.canParse(value)) throw new Error('is not a URL')
+  const { protocol, hostname, port, username, password, pathname } = new URL(value)
+  return {
+    host: hostname.replace(/^\[|\]$/g, ''),
+    port: Number(port || 6379),
+    ...(username === '' ? {} : { username: decodeURIComponent(username) }),
+    ...(password === '' ? {} : { password: decodeURIComponent(password) }),
+    db: Number(pathname.slice(1)),
+    tls: protocol === 'rediss:'
+  }
+}
+
+function decodeRedisSocket (value: string): RedisAddress {
+  const [, path, db = '0'] = /^unix:(\/[^?\0]+)(?:\?db=([0-9]+))?$/.exec(value) ?? []
+  if (path === undefined) throw new Error('needs an absolute path after unix:')
+  return { path, db: Number(db), tls: false }
+}
+
+/** Begins the names of what is kept in a shared place. */
+export const namePrefix = kind(Type.String({ pattern: '^[A-Za-z0-9:._{}-]{1,64}$' }), 'up to 64 of letters, digits and : . _ - { }', value => value)
+
 /** `http(s)://host[:port][/path]` without credentials, query or fragment; the value has no slash at its end. */
 export const baseUrl = kind(Type.String({ pattern: '^https?://[^?#@\\\\\\s]+$' }), 'a URL such as http://localhost:4318', value => {
   if (!URL.canParse(value)) throw new Error('is not a URL')

@@ -15,7 +15,7 @@ export interface Row<T = unknown, D extends string | undefined = string | undefi
   sensitive: boolean
 }
 
-export type Group = 'API' | 'Access key' | 'Listener' | 'Browsers' | 'Team' | 'Trail' | 'Channel' | 'Limits' | 'Operation'
+export type Group = 'API' | 'Access key' | 'Listener' | 'Browsers' | 'Team' | 'Trail' | 'Channel' | 'Fleet' | 'Limits' | 'Operation'
 
 interface RowOptions<D> { default?: D, group: Group, doc: string, flag?: false, sensitive?: true }
 
@@ -64,6 +64,10 @@ export const table = {
 
   channel: row('PROXY_CHANNEL', kinds.oneOf('off', 'on-demand', 'always'), { group: 'Channel', default: 'on-demand', doc: 'Whether the proxy owns the key\'s notification channel and shares it: never, from the first listener on, or always. With `off` the channel\'s paths are forwarded like any other.' }),
   channelReplay: row('PROXY_CHANNEL_REPLAY', kinds.size, { group: 'Channel', default: '32MiB', doc: 'Memory for past events of the channel: how far a member that was away or is slow may lag behind before it is told that events were lost.' }),
+
+  redisUrl: row('PROXY_REDIS_URL', kinds.redisUrl, { group: 'Fleet', flag: false, sensitive: true, doc: 'A Redis (6.2 or newer) or Valkey through which several instances with the same access key act as one: shared limits, one notification channel. While it is away each goes on with its share of the limits. Use `rediss://` beyond this machine: what devices send passes through it.' }),
+  redisPrefix: row('PROXY_REDIS_PREFIX', kinds.namePrefix, { group: 'Fleet', default: 'izuma-proxy:', doc: 'Begins every name in Redis. Instances with another access key need another prefix.' }),
+  redisCaFile: row('PROXY_REDIS_CA_FILE', kinds.path, { group: 'Fleet', doc: 'PEM file with further root certificates to trust for `rediss://`.' }),
 
   upstreamConnections: row('PROXY_UPSTREAM_CONNECTIONS', kinds.integer(1, 4096), { group: 'Limits', default: '256', doc: 'Most connections to the API at the same time.' }),
   upstreamWarmConnections: row('PROXY_UPSTREAM_WARM_CONNECTIONS', kinds.integer(0, 64), { group: 'Limits', default: '2', doc: 'Connections opened ahead at start and kept ready.' }),
