@@ -29,6 +29,7 @@ export class Exchange implements Dispatcher.DispatchHandler, ConnectionUser {
   #remaining = -1
   #answerBegan = false
   #reused = false
+  #started = false
   #gone = false
   #wrote = false
 
@@ -51,11 +52,19 @@ export class Exchange implements Dispatcher.DispatchHandler, ConnectionUser {
     this.#controller = controller
     if (this.#gone) return controller.abort(clientGone)
     this.#reused = this.connection?.reused ?? false
-    this.request.entry.attempts++
+    this.#started = true
+    // With a body nothing is written before its first piece is there, and that may never come.
+    if (this.#options.body === null) this.request.entry.attempts++
   }
 
   onBodySent (chunk: Buffer): void {
+    this.request.entry.attempts ||= 1
     this.request.entry.bytes_in += chunk.length
+  }
+
+  /** All of it, an empty body included. */
+  onRequestSent (): void {
+    this.request.entry.attempts ||= 1
   }
 
   onResponseStarted (): void {
@@ -110,7 +119,7 @@ export class Exchange implements Dispatcher.DispatchHandler, ConnectionUser {
 
   onResponseError (_controller: Dispatcher.DispatchController, error: Error): void {
     if (this.#gone || error === clientGone || this.request.raw.errored) return void this.#breakOff('client_aborted')
-    const failure = classifyFailure(error, this.request.entry.attempts > 0)
+    const failure = classifyFailure(error, this.#started)
     if (this.reply.raw.headersSent) {
       this.request.log.warn({ err: error, request_id: this.request.entry.id }, 'upstream broke off inside an answer')
       return void this.#breakOff('truncated', failure)

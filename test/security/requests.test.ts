@@ -55,4 +55,5 @@ t.test('broken body behind a request that is already with upstream', async t => 
   const rows = await attacked.rows(9)
   t.equal(rows.length, 9, 'one row each')
   t.ok(rows.every(row => row.status === 400))
+  t.equal(rows.filter(row => row.attempts > 0).length, attacked.api.seen.length, 'as many with an attempt as upstream saw requests')
 })
