@@ -23,8 +23,9 @@ export function classifyPath (method: string, canonicalPath: string): OwnPath | 
   return path.startsWith('/v2/subscriptions/') && ['PUT', 'DELETE'].includes(method) ? 'subscription' : undefined
 }
 
-/** A method that the API doesn't document might do anything to the channel. */
-function classifyNotification (method: string, name: string): OwnPath | undefined {
+/** A method that the API doesn't document might do anything to the channel; a suffix (`.json`) might be taken for a format. */
+function classifyNotification (method: string, written: string): OwnPath | undefined {
+  const [name = ''] = written.split(/\.|%(?:3f|23)/)
   if (!Object.hasOwn(notificationMethods, name)) return undefined
   return notificationMethods[name]?.includes(method) ? 'notification' : 'unknown-method'
 }

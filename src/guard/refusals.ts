@@ -22,6 +22,7 @@ export const refusals = {
   target_nul: ['request_target_invalid', 'The path holds a percent-encoded NUL, at which some servers cut it off.'],
   target_double_encoding: ['request_target_invalid', 'The path is percent-encoded twice, which could be read in two ways.'],
   target_dot_segment: ['request_target_invalid', 'The path holds a . or .. segment, plain or percent-encoded. Resolve it before sending.'],
+  target_trimmed: ['request_target_invalid', 'A segment of the path ends in a dot, or begins or ends with white space, which some servers cut off.'],
   target_path_parameter: ['request_target_invalid', 'The path holds a semicolon, which some servers cut off together with what follows it.'],
   target_own_path: ['request_target_invalid', 'The proxy\'s own paths must be written plainly: /_proxy/…'],
 

@@ -2,9 +2,10 @@ import type { RequestTarget } from '../decorations.ts'
 import { holdsKey, holdsToken, mayHoldCredential, mayNameKey, redactCredentials, removeKeys } from './key-hygiene.ts'
 import type { Refusal } from './refusals.ts'
 
-// The ordinary target: plain segments, none of which begins with a dot, and any query of printable ASCII without #.
+// The ordinary target: plain segments, none of which begins or ends with a dot, and any query of printable ASCII without #.
 // Nothing in it can be read in two ways, so raw and canonical path are the same.
-const ordinary = /^\/(?:[\w~!$'()*+,=:@-][\w~!$'()*+,=:@.-]*(?:\/[\w~!$'()*+,=:@-][\w~!$'()*+,=:@.-]*)*\/?)?(?:\?[!"$-~]*)?$/
+const segment = "[\\w~!$'()*+,=:@-]+(?:\\.+[\\w~!$'()*+,=:@-]+)*"
+const ordinary = new RegExp(`^/(?:${segment}(?:/${segment})*/?)?(?:\\?[!"$-~]*)?$`)
 
 const ownPath = /^\/_proxy(?:\/|$)/
 
@@ -77,9 +78,14 @@ function canonicalize (decoded: string): string {
   return decoded.replace(/[\x00-\x1f\x7f?#]/g, character => encodeURIComponent(character))
 }
 
+// Windows drops dots and spaces at the end of a name, others trim: `/v3/api-keys.` is then `/v3/api-keys`, which no rule was asked about.
+// eslint-disable-next-line no-control-regex
+const trimmed = /\/[\s\x00-\x1f\x7f]|[.\s\x00-\x1f\x7f](?:\/|$)/
+
 function judgeReadings (decoded: string): Refusal | undefined {
   if (/%[0-9a-f]{2}/i.test(decoded)) return 'target_double_encoding'
   if (/\/\.{1,2}(?:[/;]|$)/.test(decoded)) return 'target_dot_segment'
+  if (trimmed.test(decoded)) return 'target_trimmed'
   return decoded.includes(';') ? 'target_path_parameter' : undefined
 }
 

@@ -78,7 +78,7 @@ export class RuleSet<R extends Rule = Rule> {
 
   /**
    * @param options.foldCase match whatever the case of the path. For rules that deny: an API that took `/V3/Api-Keys` for
-   * `/v3/api-keys` must not be a way around them. Rules that allow are exact, for the same reason.
+   * `/v3/api-keys` must not be a way around them, nor one that took `/v3/api-keys.json`. Rules that allow are exact, for the same reason.
    */
   constructor (rules: readonly R[], options: { foldCase: boolean }) {
     this.rules = rules
@@ -89,7 +89,9 @@ export class RuleSet<R extends Rule = Rule> {
   find (method: string, path: string): R | undefined {
     if (this.rules.length === 0) return undefined
     const bit = methodBits.get(method) ?? otherMethods
-    const index = search(this.#root, this.#foldCase ? path.toLowerCase() : path, 0, bit, Infinity)
+    const folded = this.#foldCase ? path.toLowerCase() : path
+    let index = search(this.#root, folded, 0, bit, Infinity)
+    if (this.#foldCase && mayBeReadOtherwise.test(folded)) index = search(this.#root, readLoosely(folded), 0, bit, index)
     return this.rules[index]
   }
 
@@ -118,6 +120,13 @@ export class RuleSet<R extends Rule = Rule> {
   #fold (text: string): string {
     return this.#foldCase ? text.toLowerCase() : text
   }
+}
+
+const mayBeReadOtherwise = /[.%\u0080-\uffff]/
+
+/** As frameworks read a path that take a suffix for a format (`.json`), an encoded `?` or `#` for the end, or `ａ` for `a`. */
+function readLoosely (folded: string): string {
+  return folded.normalize('NFKC').toLowerCase().replace(/%(?:3f|23).*$/, '').replace(/\.[^./]*(?=\/|$)/g, '')
 }
 
 function createNode (): Node {

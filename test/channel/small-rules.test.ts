@@ -74,7 +74,7 @@ t.test('names a subprotocol that carries no secret', async t => {
 
 t.test('tells which paths are this room\'s, however they are written', async t => {
   const cases: Array<[method: string, path: string, own: string | undefined]> = [
-    ['GET', '/v2/notification/pull', 'notification'], ['HEAD', '/v2/notification/pull', 'unknown-method'], ['PUT', '/v2/notification/callback/', 'notification'],
+    ['GET', '/v2/notification/pull', 'notification'], ['HEAD', '/v2/notification/pull', 'unknown-method'], ['PUT', '/v2/notification/callback/', 'notification'], ['DELETE', '/v2/notification/callback.json', 'notification'], ['GET', '/v2/notification/pull%3Fx', 'notification'],
     ['PATCH', '/v2/notification/websocket', 'unknown-method'], ['GET', '/v2/notification/constructor', undefined], ['GET', '/v2/notification/new-thing', undefined],
     ['POST', '/v2/device-requests/d', 'device-request'], ['GET', '/v2/device-requests/d', undefined],
     ['GET', '/v2/endpoints', undefined], ['GET', '/v2/endpoints/d', undefined], ['GET', '/v2/endpoints/d/', undefined], ['PUT', '/v2/endpoints/d/3/0', 'resource'],

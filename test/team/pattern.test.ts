@@ -64,6 +64,18 @@ test('rules that deny ignore the case of the path, rules that allow do not', asy
   t.notOk(new RuleSet(rules, exact).find('GET', '/V3/api-keys/ABC'))
 })
 
+// Spring once served /v3/api-keys.json as /v3/api-keys, others end a path at an encoded ? or #, or normalise Unicode: a denial must hold for those readings too.
+test('rules that deny hold for whatever an API may read into the path, rules that allow do not', async t => {
+  const rules = [parseRule('GET /v3/api-keys/**')]
+  for (const path of ['/v3/api-keys.json', '/v3/API-keys.json', '/v3/api-keys.json/x', '/v3/api-keys%3F', '/v3/api-keys%23/x', '/v3/api-keys.x%3Fy.z', '/v3/\uFF41pi-keys', '/v3\uFF0Fapi-keys', '/v3/api-key\u017F']) {
+    t.ok(new RuleSet(rules, { foldCase: true }).find('GET', path), path)
+    t.notOk(new RuleSet(rules, exact).find('GET', path), path)
+  }
+  t.notOk(new RuleSet(rules, { foldCase: true }).find('GET', '/v3/x.api-keys'))
+  const dotted = new RuleSet([parseRule('/a/b.json'), parseRule('/a/b')], { foldCase: true })
+  t.equal(dotted.find('GET', '/a/b.json')?.text, '/a/b.json', 'as it stands first')
+})
+
 test('the first rule in the order of the file decides, however they are compiled', async t => {
   const rules = ['/v3/**', 'GET /v3/devices/*', 'GET /v3/devices/1', '/**'].map(parseRule)
   t.equal(new RuleSet(rules, exact).find('GET', '/v3/devices/1')?.text, '/v3/**')
