@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import { proxyError } from '../errors.ts'
-import type { Changes, TailCursor, TrailItem, TrailList, TrailReader } from './query/reader.ts'
+import type { TailCursor } from './query/changes.ts'
+import type { Changes, TrailItem, TrailList, TrailReader } from './query/reader.ts'
 import type { Conditions, ListQuery } from './query/parse.ts'
 import type { Series, SeriesQuery } from './query/series.ts'
 import type { Question, ReaderMethod, Reply } from './reader-worker.ts'

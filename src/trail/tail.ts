@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
+import type { TailCursor } from './query/changes.ts'
 import type { Conditions } from './query/parse.ts'
-import type { TailCursor } from './query/reader.ts'
 import type { Reading } from './reading.ts'
 
 const pollMs = 300

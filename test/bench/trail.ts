@@ -46,7 +46,7 @@ function finish (entry: OpenEntry): OpenEntry {
   const kind = made % 1000
   return Object.assign(entry, {
     outcome: kind === 999 ? 'client_aborted' : 'answered',
-    status: kind < 20 ? 404 : kind === 500 ? 500 : made % 100_000 === 7 ? 429 : 200,
+    status: kind < 20 ? 404 : kind === 507 ? 500 : made % 100_000 === 27 ? 429 : 200,
     error_type: kind < 20 ? 'not_found' : null,
     error_message: kind < 20 ? `Device ${made} was not found.` : null,
     upstream_request_id: `0${entry.id.slice(1, 31)}f`,
@@ -123,9 +123,9 @@ async function fillStore (path: string): Promise<Array<[string, number]>> {
 const searches = [
   'order=DESC', 'order=ASC', 'member=member-7&order=DESC', 'status=200&order=DESC', 'status=404&order=DESC', 'status=429&order=DESC', 'status=501&order=DESC',
   'status__gte=400&order=DESC', 'status__gte=500', 'status__neq=200', 'status__nin=200,404', 'method=DELETE&order=DESC', 'method__neq=GET', 'outcome=client_aborted', 'outcome__neq=answered',
-  'error_type=not_found&order=DESC', 'error_type__neq=', 'client_address=10.0.3.3', 'path=/v3/devices/01619 91d63150000000000010010777'.replace(' ', ''),
+  'error_type=not_found&order=DESC', 'error_type__neq=', 'client_address=10.0.3.3', 'path=/v3/devices/01619 91d631500000000000100100777'.replace(' ', ''), 'path=/v3/devices/nowhere',
   'path__gte=/v3/devices/0161991d6315000000000001001077&path__lte=/v3/devices/0161991d6315000000000001001078', 'path__gte=/v3&path__lte=/v4',
-  'async_id=async-10003', 'member=member-7&status=500', 'member=member-3&method=DELETE', 'started_at__gte=2020&order=DESC', 'started_at__lte=2020', 'started_at__gte=2060',
+  'async_id=async-500003', 'member=member-7&status=500', 'member=member-3&method=DELETE', 'started_at__gte=2020&order=DESC', 'started_at__lte=2020', 'started_at__gte=2060',
   'limit=1000&order=DESC', 'member=member-7&limit=1000'
 ]
 const looser = ['q=no%20such%20text', 'q=was%20not%20found&order=DESC', 'duration_ms__gte=319&order=DESC', 'include=total_count', 'status__gte=400&include=total_count']

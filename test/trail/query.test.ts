@@ -309,3 +309,30 @@ testOnBoth('a tail shows new records and late outcomes once, and says what it pa
   t.equal(third.skipped, 200)
   t.strictSame(ids(third.items), many.slice(200).map(record => record.id))
 })
+
+testOnBoth('a filtered tail shows what fits only once it has ended, and looks at nothing twice', async (t, place) => {
+  const store = (await connectStore(place.store)).createStore()
+  await store.open()
+  const reader = new TrailReader(store.db, place.store.kind)
+  t.teardown(() => reader.close())
+  const make = entryMaker()
+  let segment = 0
+  const add = async (...lines: string[]) => {
+    const { damaged: _, ...batch } = buildBatch('journal', lines)
+    await store.apply({ ...batch, position: { segment: ++segment, bytes: 0 }, nowMs: Date.now() })
+  }
+  const failures = parseListQuery('status__gte=500')
+  const { cursor } = await reader.readChanges(failures, await reader.beginTail(null))
+  const [bad, good, running] = [make(), make(), make()]
+  await add(...[bad, good, running].map(encodeIntent))
+  const first = await reader.readChanges(failures, cursor)
+  t.strictSame(first.items, [], 'nothing has a status yet')
+  await add(...Array.from({ length: 300 }, () => encodeFull(answered(make()))))
+  const second = await reader.readChanges(failures, first.cursor)
+  t.equal(second.cursor.seq, 303, 'what does not fit is behind us, too')
+  await add(encodeOutcome(answered(bad, { status: 502 })), encodeOutcome(answered(good)), encodeFull(answered(make({ path: '/new' }), { status: 503 })))
+  const third = await reader.readChanges(failures, second.cursor)
+  t.strictSame(third.items.map(({ id, path, status }) => [id === bad.id || path, status]), [[true, 502], ['/new', 503]])
+  t.strictSame((await reader.readChanges(failures, third.cursor)).items, [])
+  t.strictSame(third.cursor.passedOver, [running.id], 'only what is still running is waited for')
+})
