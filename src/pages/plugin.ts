@@ -49,6 +49,8 @@ async function answer (app: FastifyInstance, hygiene: PagesHygiene, request: Fas
     if (error instanceof PageRefused) return passOn(error.refusal, hygiene, request, reply)
     throw error
   }
+  // It is the API's answer that is passed on, if in pages: the console shows it beside all other requests.
+  request.entry.outcome = 'answered'
   reply.type(format.contentType)
   return await reply.send(Readable.from(count(request, transform(whole.bytes(), hygiene, request)), { objectMode: false }))
 }
