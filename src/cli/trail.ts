@@ -128,7 +128,7 @@ function renderStory (item: TrailItem): string {
   const explanation = explain(item)
   return [
     `${item.method} ${item.path}${item.query === '' ? '' : `?${item.query}`}`,
-    `  ${item.status ?? 'no status'}, ${item.outcome}${item.error_type === null ? '' : `: ${item.error_type}`}${item.error_message === null ? '' : ` (${item.error_message})`}`,
+    `  ${item.status ?? 'no status'}, ${item.outcome}${item.error_type === null ? '' : `: ${item.error_type}`}${item.error_message === null || item.error_message === item.error_type ? '' : ` (${item.error_message})`}`,
     ...buildTimeline(item).map(({ at, offset_ms: offset, event }) => `  ${at}  ${`+${formatMs(offset)}`.padStart(9)}  ${event}`),
     `  request id ${item.upstream_request_id ?? 'none'}, the proxy's ${item.id}`,
     ...explanation === null ? [] : [`  likely: ${explanation.likely}`, `  next:   ${explanation.next}`, `  see:    ${explanation.source.url}`]

@@ -32,7 +32,7 @@ function renderFacts (request: BundledRequest): string[] {
     ['Proxy\'s id (X-Proxy-Request-ID)', request.proxy_request_id],
     ['Status', request.status === null ? 'none' : String(request.status)],
     ['Outcome', request.outcome],
-    ['Error', request.error === null ? null : [request.error.type, request.error.message].filter(Boolean).join(': ')],
+    ['Error', request.error === null ? null : [...new Set([request.error.type, request.error.message].filter(Boolean))].join(': ')],
     ['Member', request.member],
     ['Key', request.key_fingerprint],
     ['Region', request.region],

@@ -103,12 +103,17 @@ function describe (item: TrailItem, related: Related, api: string): BundledReque
     notes: item.notes === '' ? [] : item.notes.split(','),
     trace_id: item.trace_id,
     client_agent: item.client_agent,
-    async: item.async_id === null ? null : { id: item.async_id, status: item.async_status, latency_ms: item.async_latency_ms },
+    async: item.async_id === null || isRefusedDevice(item) ? null : { id: item.async_id, status: item.async_status, latency_ms: item.async_latency_ms },
     close_code: item.close_code,
     retries: related.retries.map(summarise),
     parent: related.parent === null ? null : summarise(related.parent),
     children: related.children.map(summarise)
   }
+}
+
+/** What the API refused the device never sees; what it was too busy for (429) may be in its queue all the same. */
+function isRefusedDevice ({ status, async_status: asyncStatus }: TrailItem): boolean {
+  return asyncStatus === null && status !== null && status >= 300 && status < 500 && status !== 429
 }
 
 function summarise ({ id, upstream_request_id: requestId, started_at: startedAt, status, outcome, error_type: errorType }: TrailItem): RelatedRequest {

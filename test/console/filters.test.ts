@@ -1,8 +1,13 @@
 import t from 'tap'
-import { describeCondition, listChips, queryOf, readStatus, readView, timeOf, withoutCondition, withStatus, withValue, writeView } from '../../src/console/web/filters.ts'
+import { describeCondition, filterFields, listChips, queryOf, readStatus, readView, timeOf, withoutCondition, withStatus, withValue, writeView } from '../../src/console/web/filters.ts'
+import { fieldNames } from '../../src/trail/query/fields.ts'
 
 const view = (address: string) => readView(new URLSearchParams(address))
 const query = (address: string) => decodeURIComponent(queryOf(view(address)).toString())
+
+t.test('every field of a record can be chosen for a filter, the time apart', async t => {
+  t.strictSame([...filterFields].sort(), fieldNames.filter(name => name !== 'started_at').sort())
+})
 
 t.test('what stands in the address is what the API is asked for', async t => {
   const cases: Array<[address: string, query: string]> = [

@@ -14,10 +14,12 @@ t.test('the requests page in Chromium', { skip: noBrowser }, async t => {
   const send = (path: string, init?: RequestInit) => fetch(url + path, init).then(answer => answer.text())
 
   t.test('requests: shows what was asked and what is being asked', async t => {
-    await send('/v3/devices?limit=3')
-    await send('/v3/devices/not-a-device-id')
     const tab = await openTab(browser, product)
     const { page } = tab
+    await page.getByText(`curl '${url}/v3/devices?limit=2'`).waitFor()
+    await assertAccessible(t, tab, 'no requests yet')
+    await send('/v3/devices?limit=3')
+    await send('/v3/devices/not-a-device-id')
     await row(page, '/v3/devices?limit=3').waitFor()
     await page.getByRole('button', { name: 'Live' }).waitFor()
     await send('/v3/device-groups?limit=2')
@@ -62,6 +64,8 @@ t.test('the requests page in Chromium', { skip: noBrowser }, async t => {
     await row(page, '/v3/devices?limit=5').waitFor()
 
     await page.getByRole('button', { name: '+ Filter' }).click()
+    const { x, width } = await page.getByRole('group', { name: 'Add a filter' }).boundingBox() as { x: number, width: number }
+    t.ok(x >= 0 && x + width <= 1280, 'all of it is in sight')
     await page.getByLabel('Field').selectOption('path')
     await page.getByLabel('Value').fill('/v3/filtered/one')
     await page.keyboard.press('Enter')
@@ -75,6 +79,8 @@ t.test('the requests page in Chromium', { skip: noBrowser }, async t => {
 
     await page.goto(`${url}/_proxy/console/?duration__gte=x`)
     t.match(await page.getByRole('alert').innerText(), /duration.*No such parameter/, 'a filter that the API refuses is explained')
+    t.ok(await page.getByRole('button', { name: 'Paused' }).isDisabled(), 'and not asked for again and again')
+    t.equal(await page.getByText('No request').count(), 0, 'nor said to fit nothing')
     assertClean(t, tab)
     await page.close()
   })
@@ -105,7 +111,7 @@ t.test('the requests page in Chromium', { skip: noBrowser }, async t => {
     await page.getByLabel('From', { exact: true }).fill('2020-01-01T00:00:00')
     await page.getByLabel('To', { exact: true }).fill('2020-01-01T01:00:00')
     await page.getByRole('button', { name: 'Apply' }).click()
-    await page.getByText('No requests fit').waitFor()
+    await page.getByText('No request fits').waitFor()
     await assertAccessible(t, tab, 'an empty list')
     await over.dblclick()
     await page.waitForURL(address => !address.searchParams.has('started_at__gte'))

@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { TrailRecord } from '../../src/console/web/answers.ts'
 import { listEvents } from '../../src/console/web/channel-events.ts'
-import { describeResult, formatAgo, formatBytes, formatDate, formatDuration, formatName, formatRate, formatSpan, toneOf } from '../../src/console/web/format.ts'
+import { describeResult, formatAgo, formatAmount, formatBytes, formatDate, formatDuration, formatName, formatRate, formatSpan, toneOf } from '../../src/console/web/format.ts'
 import { listSteps, listStretches } from '../../src/console/web/timeline.ts'
 
 t.test('amounts read as people say them', async t => {
@@ -12,6 +12,7 @@ t.test('amounts read as people say them', async t => {
   t.equal(formatAgo('2026-01-02T03:04:05Z', Date.parse('2026-01-02T05:05:05Z')), '2 h ago')
   t.equal(formatAgo(null, 0), 'never')
   t.equal(formatDate('no date'), '–')
+  t.same([['behindMs', 1200], ['age_seconds', 75], ['storeBytes', 86_016], ['bytes', 5], ['lines', 12_345], ['share', 0.12345]].map(([name, value]) => formatAmount(name as string, value as number)), ['1.20 s', '1 min 15 s', '86 kB', '5 B', '12,345', '0.1235'])
   t.equal(formatName('storeBytes'), 'store bytes')
   t.equal(formatName('access-key'), 'access key')
 })
@@ -41,6 +42,8 @@ t.test('the timeline says what happened when', async t => {
   t.same(told({ attempts: 2, ttfb_ms: null, status: 502, outcome: 'failed' }).slice(1), ['null Sent to the API 2 times', '14 No usable answer; the proxy answered 502'])
   t.same(told({ async_id: 'x', async_latency_ms: 90, async_status: 200 }).at(-1), '90 The device answered with 200')
   t.same(told({ async_id: 'x' }).at(-1), 'null The device has not answered yet')
+  t.same(told({ async_id: 'x', status: 404 }).at(-1), '14 Answer passed on whole', 'the device never saw what the API refused')
+  t.same(told({ async_id: 'x', status: 429 }).at(-1), 'null The device has not answered yet', 'it may be in the queue')
   t.same(told({ kind: 'websocket', close_code: 1000, status: 101 }).at(-1), '14 WebSocket closed with code 1000')
   t.same(told({ duration_ms: null, ttfb_ms: null, outcome: 'open', status: null }).length, 2)
 })

@@ -45,6 +45,16 @@ test('tells what happened, in order, with what belongs to it', t => {
   t.end()
 })
 
+test('what the API refused waits for no answer of a device, and one word is said once', t => {
+  const word = 'URI_PATH_DOES_NOT_EXISTS'
+  const [refused, queued, waiting] = buildBundle([404, 429, 202].map(status => ({ item: item({ status, async_id: 'a', error_type: word, error_message: word }), related: nothing })), context, 0).requests
+  t.strictSame([refused?.async, queued?.async?.id, waiting?.async?.id], [null, 'a', 'a'])
+  const text = renderBundle({ object: 'support-bundle', generated_at: '', proxy: context, requests: refused === undefined ? [] : [refused] })
+  t.match(text, `- Error: \`${word}\``)
+  t.notMatch(text, 'Asynchronous answer')
+  t.end()
+})
+
 test('a request that went well has no cause, an unfinished one no end', t => {
   const [well, open] = buildBundle([{ item: item(), related: nothing }, { item: item({ outcome: 'open', duration_ms: null, ttfb_ms: null, status: null, upstream_request_id: null }), related: nothing }], context, 0).requests
   t.equal(well?.explanation, null)

@@ -66,3 +66,8 @@ export function describeFailure (error: unknown): string {
 export function isAborted (error: unknown): boolean {
   return error instanceof DOMException && error.name === 'AbortError'
 }
+
+/** The same question will be answered the same way. */
+export function isWrongQuery (error: unknown): boolean {
+  return error instanceof AnswerError && error.status === 400
+}

@@ -1,6 +1,6 @@
-import { useEffect, useId, useRef, useState } from 'preact/hooks'
+import { useEffect, useId, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { formatDate } from './format.ts'
-import { listChips, readStatus, spans, statusChoices, usualSpan, valueOf, withoutCondition, withStatus, withValue, type View } from './filters.ts'
+import { filterFields, listChips, readStatus, spans, statusChoices, usualSpan, valueOf, withoutCondition, withStatus, withValue, type View } from './filters.ts'
 import type { Connection } from './live-rows.ts'
 
 export type ShowView = (view: View, replace?: boolean) => void
@@ -13,8 +13,9 @@ interface FilterBarProps {
   onPlots: () => void
   live: boolean
   connection: Connection
-  /** `undefined`: the time range stands, so that nothing can be live. */
-  onLive: (() => void) | undefined
+  /** Why nothing can be live, if it can't. */
+  stands: string | undefined
+  onLive: () => void
 }
 
 const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS']
@@ -24,7 +25,7 @@ const outcomes: Record<string, string> = {
 const typingMs = 300
 const dots: Record<Connection, string> = { off: 'connecting', connecting: 'connecting', live: 'on' }
 
-export function FilterBar ({ view, show, isTeam, plotsShown, onPlots, live, connection, onLive }: FilterBarProps) {
+export function FilterBar ({ view, show, isTeam, plotsShown, onPlots, live, connection, stands, onLive }: FilterBarProps) {
   const fields = isTeam ? ['q', 'method', 'outcome', 'member'] : ['q', 'method', 'outcome']
   const chips = listChips(view, fields)
   const status = readStatus(view)
@@ -43,7 +44,7 @@ export function FilterBar ({ view, show, isTeam, plotsShown, onPlots, live, conn
       <MoreFilters view={view} show={show} />
       <span class='stretch' />
       <button type='button' class='plain' aria-pressed={plotsShown} onClick={onPlots}>Plots</button>
-      <button type='button' class={`live ${live ? dots[connection] : ''}`} aria-pressed={live} disabled={onLive === undefined} onClick={onLive} title={onLive === undefined ? 'The time range stands: nothing new can be in it' : undefined}>
+      <button type='button' class={`live ${live ? dots[connection] : ''}`} aria-pressed={live} disabled={stands !== undefined} onClick={onLive} title={stands}>
         <i class='dot' />{live ? connection === 'live' ? 'Live' : 'Connecting' : 'Paused'}
       </button>
       {chips.length > 0 && (
@@ -55,11 +56,12 @@ export function FilterBar ({ view, show, isTeam, plotsShown, onPlots, live, conn
   )
 }
 
-interface ChoiceProps { label: string, value: string, choices: Array<[string, string]>, onValue: (value: string) => void }
+interface ChoiceProps { label: string, value: string, usual?: string, choices: Array<[string, string]>, onValue: (value: string) => void }
 
-function Choice ({ label, value, choices, onValue }: ChoiceProps) {
+/** `usual`: what it is when nothing was chosen. */
+function Choice ({ label, value, usual = '', choices, onValue }: ChoiceProps) {
   return (
-    <select aria-label={label} value={value} class={value === '' ? '' : 'set'} onChange={event => onValue(event.currentTarget.value)}>
+    <select aria-label={label} value={value} class={value === usual ? '' : 'set'} onChange={event => onValue(event.currentTarget.value)}>
       {choices.map(([choice, text]) => <option key={choice} value={choice}>{text}</option>)}
     </select>
   )
@@ -97,7 +99,7 @@ function TimeChoice ({ view, show }: { view: View, show: ShowView }) {
   if (editing) return <RangeFields view={view} show={show} onDone={() => setEditing(false)} />
   const choices = Object.entries(spans).map(([span, { label }]): [string, string] => [span, label])
   const choose = (span: string): void => span === 'range' ? setEditing(true) : show({ ...view, time: { span } })
-  return <Choice label='Time' value={'span' in time ? time.span : ''} choices={[...choices, ['range', 'From … to …']]} onValue={choose} />
+  return <Choice label='Time' usual={usualSpan} value={'span' in time ? time.span : ''} choices={[...choices, ['range', 'From … to …']]} onValue={choose} />
 }
 
 function describeRange (from: string, to: string): string {
@@ -132,8 +134,6 @@ function formatField (ms: number): string {
   return formatDate(new Date(ms).toISOString()).replace(' ', 'T')
 }
 
-/** Every field of a record can be filtered by; the API's own names, as in the address. */
-const moreFields = ['path', 'error_type', 'error_message', 'duration_ms', 'ttfb_ms', 'status', 'kind', 'client_address', 'client_agent', 'upstream_request_id', 'bytes_in', 'bytes_out', 'attempts', 'policy_decision', 'notes', 'parent_id', 'trace_id', 'async_id', 'async_status', 'async_latency_ms', 'close_code', 'id', 'key_fingerprint', 'query', 'region']
 const operators: Array<[string, string]> = [['eq', '='], ['neq', '≠'], ['gte', '≥'], ['lte', '≤'], ['in', 'one of'], ['nin', 'none of']]
 
 function MoreFilters ({ view, show }: { view: View, show: ShowView }) {
@@ -144,7 +144,9 @@ function MoreFilters ({ view, show }: { view: View, show: ShowView }) {
   const id = useId()
   const first = useRef<HTMLSelectElement>(null)
   const button = useRef<HTMLButtonElement>(null)
+  const box = useRef<HTMLSpanElement>(null)
   useEffect(() => { if (shown) first.current?.focus() }, [shown])
+  useLayoutEffect(() => { if (box.current !== null) keepInSight(box.current) }, [shown])
   const close = (): void => {
     setShown(false)
     button.current?.focus()
@@ -163,8 +165,8 @@ function MoreFilters ({ view, show }: { view: View, show: ShowView }) {
     <span class='more'>
       <button ref={button} type='button' class='plain' aria-expanded={shown} aria-controls={id} onClick={() => setShown(!shown)}>+ Filter</button>
       {shown && (
-        <span id={id} class='popover' role='group' aria-label='Add a filter' onKeyDown={onKeyDown}>
-          <select ref={first} aria-label='Field' value={field} onChange={event => setField(event.currentTarget.value)}>{moreFields.map(name => <option key={name}>{name}</option>)}</select>
+        <span id={id} ref={box} class='popover' role='group' aria-label='Add a filter' onKeyDown={onKeyDown}>
+          <select ref={first} aria-label='Field' value={field} onChange={event => setField(event.currentTarget.value)}>{filterFields.map(name => <option key={name}>{name}</option>)}</select>
           <select aria-label='Condition' value={operator} onChange={event => setOperator(event.currentTarget.value)}>{operators.map(([name, sign]) => <option key={name} value={name}>{sign}</option>)}</select>
           <input aria-label='Value' placeholder={operator === 'in' || operator === 'nin' ? 'a,b,c' : 'value'} value={value} spellcheck={false} onInput={event => setValue(event.currentTarget.value)} />
           <button type='button' class='plain' onClick={add}>Add</button>
@@ -172,4 +174,10 @@ function MoreFilters ({ view, show }: { view: View, show: ShowView }) {
       )}
     </span>
   )
+}
+
+/** Moves what would stand out of the window on the right to the left. */
+function keepInSight (box: HTMLElement): void {
+  const hidden = box.getBoundingClientRect().right - document.documentElement.clientWidth + 12
+  if (hidden > 0) box.style.left = `${box.offsetLeft - hidden}px`
 }

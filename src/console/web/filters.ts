@@ -12,6 +12,9 @@ export const spans: Record<string, { label: string, ms: number }> = {
 
 export const usualSpan = '1h'
 
+/** What can be filtered by, what the bar has no field of its own for first. The time is another matter. */
+export const filterFields = ['path', 'error_type', 'error_message', 'duration_ms', 'ttfb_ms', 'status', 'method', 'member', 'outcome', 'kind', 'client_address', 'client_agent', 'upstream_request_id', 'bytes_in', 'bytes_out', 'attempts', 'policy_decision', 'notes', 'parent_id', 'trace_id', 'async_id', 'async_status', 'async_latency_ms', 'close_code', 'clock_offset_ms', 'id', 'key_fingerprint', 'query', 'region']
+
 /** Words of the address that are no filters. */
 const ownWords = new Set(['range', 'open'])
 const timeWords = new Set(['started_at__gte', 'started_at__lte'])

@@ -62,6 +62,14 @@ export function formatCount (count: number): string {
   return count.toLocaleString('en')
 }
 
+/** In the unit that its name ends with. */
+export function formatAmount (name: string, value: number): string {
+  if (/(?:_ms|Ms)$/.test(name)) return formatDuration(value)
+  if (/(?:_s|S)econds$/.test(name)) return formatSpan(value * 1000)
+  if (/bytes$/i.test(name)) return formatBytes(value)
+  return Number.isInteger(value) ? formatCount(value) : String(Number(value.toPrecision(4)))
+}
+
 /** snake_case and camelCase in words. */
 export function formatName (name: string): string {
   return name.replaceAll(/([a-z])([A-Z])/g, '$1 $2').replaceAll(/[_-]/g, ' ').toLowerCase()

@@ -1,5 +1,5 @@
 import type { Part, Status } from './answers.ts'
-import { formatDate, formatName, formatSpan } from './format.ts'
+import { formatAmount, formatDate, formatName, formatSpan } from './format.ts'
 import { usePolling } from './polling.ts'
 
 const words: Record<Part['state'], string> = { ok: 'OK', degraded: 'Degraded', failed: 'Failed' }
@@ -54,17 +54,16 @@ function PartCard ({ name, part }: { name: string, part: Part }) {
 /** Flat, with the names of inner objects before those of their members; what is empty is left out. */
 function listDetails (details: Record<string, unknown>, prefix = ''): Array<[string, string]> {
   return Object.entries(details).flatMap(([name, value]): Array<[string, string]> => {
-    const label = `${prefix}${formatName(name)}`
+    const label = `${prefix}${formatName(name).replace(/ (?:ms|seconds)$/, '')}`
     if (value === null || value === undefined || value === '') return []
     if (Array.isArray(value)) return value.length === 0 ? [] : [[label, value.map(showValue).join(', ')]]
     if (typeof value === 'object') return listDetails(value as Record<string, unknown>, `${label}: `)
-    return [[label, showValue(value)]]
+    return [[label, typeof value === 'number' ? formatAmount(name, value) : showValue(value)]]
   })
 }
 
 function showValue (value: unknown): string {
   if (typeof value === 'string') return /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(value) ? formatDate(value) : value
-  if (typeof value === 'number') return Number.isInteger(value) ? value.toLocaleString('en') : String(Number(value.toPrecision(4)))
   if (typeof value === 'boolean') return value ? 'yes' : 'no'
   return JSON.stringify(value)
 }

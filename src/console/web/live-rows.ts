@@ -1,5 +1,5 @@
 import type { List, TrailRecord } from './answers.ts'
-import { ask, AnswerError, describeFailure, isAborted, reportLostSession } from './api.ts'
+import { ask, AnswerError, describeFailure, isAborted, isWrongQuery, reportLostSession } from './api.ts'
 import { addNewer, addOlder, noRows, type RowList } from './row-list.ts'
 
 const pageSize = 200
@@ -17,6 +17,8 @@ export interface RowsState {
   hasMore: boolean
   loading: boolean
   failure: string | undefined
+  /** The query itself is wrong: asking again is of no use. */
+  refused: boolean
   connection: Connection
   /** Of this change: how many rows were put on top, for whoever keeps the reader's place. */
   added: number
@@ -24,7 +26,7 @@ export interface RowsState {
   skipped: number
 }
 
-export const firstState: RowsState = { list: noRows, hasMore: false, loading: true, failure: undefined, connection: 'off', added: 0, skipped: 0 }
+export const firstState: RowsState = { list: noRows, hasMore: false, loading: true, failure: undefined, refused: false, connection: 'off', added: 0, skipped: 0 }
 
 /** The rows of one query: the newest page, older ones on demand, and what happens from then on. */
 export class LiveRows {
@@ -67,7 +69,7 @@ export class LiveRows {
   }
 
   #open (): void {
-    if (this.#stop.signal.aborted || this.#tail !== undefined) return
+    if (this.#stop.signal.aborted || this.#tail !== undefined || this.#state.refused) return
     const newest = this.#state.list.rows[0]?.id
     // From the newest one on that we have, so that nothing is lost between list and tail.
     const tail = new EventSource(`/_proxy/trail/tail?${this.#query}${newest === undefined ? '' : `&after=${newest}`}`)
@@ -109,7 +111,7 @@ export class LiveRows {
       const { data, has_more: hasMore = false } = await ask<List<TrailRecord>>(path, { signal: this.#stop.signal })
       this.#set({ list: addOlder(this.#state.list, data), hasMore, loading: false, failure: undefined })
     } catch (error) {
-      if (!isAborted(error)) this.#set({ loading: false, failure: describeFailure(error) })
+      if (!isAborted(error)) this.#set({ loading: false, failure: describeFailure(error), refused: isWrongQuery(error) })
     }
   }
 

@@ -47,6 +47,10 @@ const axisText: Record<PlotData['unit'], (value: number) => string> = {
   count: value => value >= 1000 ? `${value / 1000}k` : String(value)
 }
 
+/** As high as an axis is at least, in its unit. */
+const leastTop: Record<PlotData['unit'], number> = { rate: 0.1, ms: 10, count: 1 }
+const wholeSteps = Array.from({ length: 10 }, (_, power) => [1, 2, 5].map(step => step * 10 ** power)).flat()
+
 function formatTick (time: number, step: number): string {
   const text = new Date(time * 1000).toISOString()
   if (step >= 86_400) return formatDay(text).slice(5)
@@ -128,10 +132,10 @@ function describePlot ({ unit, lines }: PlotData, element: HTMLElement, handlers
     padding: [6, 6, 0, 0],
     legend: { show: false },
     cursor: { y: false, points: { size: 5 }, drag: { x: true, y: false, setScale: false, dist: 4 }, sync: { key: 'time', filters: { pub: type => type === 'mousemove' || type === 'mouseleave' } }, bind: { dblclick: () => () => { handlers.current.onReset(); return null } } },
-    scales: { y: { range: (_plot, _least, most) => [0, Math.max(most * 1.1, unit === 'rate' ? 0.1 : 1)] } },
+    scales: { y: { range: (_plot, _least, most) => [0, Math.max(most * 1.1, leastTop[unit])] } },
     axes: [
       { ...axis, size: 20, gap: 4, space: 52, values: (_plot, times, _axis, _space, step) => times.map(time => formatTick(time, step)) },
-      { ...axis, size: 46, gap: 4, space: 20, values: (_plot, values) => values.map(axisText[unit]) }
+      { ...axis, size: 46, gap: 4, space: 20, ...unit === 'count' && { incrs: wholeSteps }, values: (_plot, values) => values.map(axisText[unit]) }
     ],
     series: [{}, ...lines.map((line): UPlot.Series => ({
       label: line.label,

@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
-import { ask, describeFailure, isAborted } from './api.ts'
+import { ask, describeFailure, isAborted, isWrongQuery } from './api.ts'
 
 export interface Polled<Answer> { answer: Answer | undefined, failure: string | undefined }
 
@@ -24,6 +24,7 @@ export function usePolling<Answer> (key: string, everyMs: number, pathOf = (): s
       } catch (error) {
         if (isAborted(error)) return
         setPolled(last => ({ answer: last.answer, failure: describeFailure(error) }))
+        if (isWrongQuery(error)) return
       }
       if (!stop.signal.aborted) timer = setTimeout(look, everyMs)
     }

@@ -42,10 +42,10 @@ export function RequestDetails ({ id, row, isTeam, view, show }: RequestDetailsP
             <CopyButton label='Copy as curl' text={() => writeCurl(record, location.origin, isTeam)} />
             <CopyButton label='Copy support text' text={() => askText(`/_proxy/trail/${encodeURIComponent(record.id)}/bundle?format=markdown`, 'text/markdown')} />
           </div>
-          {record.error_message !== null && record.error_message !== '' && <p class={`message ${toneOf(record)}`}>{record.error_type !== null && <b>{record.error_type}: </b>}{record.error_message}</p>}
+          {record.error_message !== null && record.error_message !== '' && <p class={`message ${toneOf(record)}`}>{record.error_type !== null && record.error_type !== record.error_message && <b>{record.error_type}: </b>}{record.error_message}</p>}
           {detail !== undefined && detail.explanation !== null && <Explained explanation={detail.explanation} />}
           <Timeline record={record} />
-          <Facts record={record} filter={filter} />
+          <Facts record={record} filter={filter} open={other => <button class='inline' title='Open that request' onClick={() => show({ ...view, open: other })}>{other}</button>} />
         </div>
       )}
     </aside>
@@ -82,7 +82,7 @@ function Timeline ({ record }: { record: TrailRecord }) {
 
 type Filter = (name: keyof TrailRecord, value: string) => ComponentChildren
 
-function Facts ({ record, filter }: { record: TrailRecord, filter: Filter }) {
+function Facts ({ record, filter, open }: { record: TrailRecord, filter: Filter, open: (id: string) => ComponentChildren }) {
   const facts: Array<[string, ComponentChildren]> = [
     ['Outcome', describeOutcome(record.outcome)],
     ['Path', filter('path', record.path)],
@@ -99,7 +99,8 @@ function Facts ({ record, filter }: { record: TrailRecord, filter: Filter }) {
     ['Agent', record.client_agent],
     ['Key fingerprint', record.key_fingerprint],
     ['Kind', record.kind === 'request' ? null : record.kind],
-    ['Made for', record.parent_id === '' ? null : filter('parent_id', record.parent_id)],
+    ['Made for', record.parent_id === '' ? null : open(record.parent_id)],
+    ['Requests made', record.path.startsWith('/_proxy/pages/') ? filter('parent_id', record.id) : null],
     ['Async id', record.async_id],
     ['Device answered', record.async_status === null ? null : `${record.async_status} after ${formatDuration(record.async_latency_ms)}`],
     ['API’s clock', record.clock_offset_ms === null || Math.abs(record.clock_offset_ms) < 1000 ? null : `${formatDuration(Math.abs(record.clock_offset_ms))} ${record.clock_offset_ms > 0 ? 'ahead' : 'behind'}`],

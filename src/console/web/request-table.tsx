@@ -8,6 +8,7 @@ interface RequestTableProps {
   state: RowsState
   open: string | null
   isTeam: boolean
+  isFiltered: boolean
   onOpen: (id: string) => void
   onMore: () => unknown
 }
@@ -18,8 +19,8 @@ const narrowRow = 48
 const loadMoreWithin = 60
 
 /** Only the rows in sight are on the page: 10,000 scroll like ten. */
-export function RequestTable ({ state, open, isTeam, onOpen, onMore }: RequestTableProps) {
-  const { list: { rows }, loading, hasMore, skipped } = state
+export function RequestTable ({ state, open, isTeam, isFiltered, onOpen, onMore }: RequestTableProps) {
+  const { list: { rows }, loading, hasMore, skipped, failure } = state
   const scroller = useRef<HTMLDivElement>(null)
   const [{ top, height, rowHeight }, setPlace] = useState({ top: 0, height: 600, rowHeight: wideRow })
   const [active, setActive] = useState<string | null>(null)
@@ -89,11 +90,15 @@ export function RequestTable ({ state, open, isTeam, onOpen, onMore }: RequestTa
           ))}
         </div>
       </div>
-      {rows.length === 0 && <p class='empty' role='status'>{loading ? 'Loading…' : 'No requests fit. New ones appear here as they happen.'}</p>}
+      {rows.length === 0 && failure === undefined && <div class='empty' role='status'>{loading ? 'Loading…' : isFiltered ? 'No request fits.' : <FirstStep isTeam={isTeam} />}</div>}
       {unseen > 0 && <button class='unseen-rows' onClick={toTop}>↑ {formatCount(unseen)} new</button>}
       <p class='foot'>{formatCount(rows.length)} {rows.length === 1 ? 'request' : 'requests'}{hasMore ? ', older ones as you scroll' : ''}{skipped > 0 && ` · ${formatCount(skipped)} came too quickly to show`}</p>
     </div>
   )
+}
+
+function FirstStep ({ isTeam }: { isTeam: boolean }) {
+  return <>Nothing was asked in this time. Requests appear here as they happen; try one:<br /><code>curl {isTeam && "-H 'Authorization: Bearer izp_…' "}'{location.origin}/v3/devices?limit=2'</code></>
 }
 
 interface RowProps { row: TrailRecord, isTeam: boolean, index: number, top: number, isOpen: boolean, isReachable: boolean, onFocus: (id: string) => void, onOpen: (id: string) => void }

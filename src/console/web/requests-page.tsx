@@ -24,17 +24,18 @@ export function RequestsPage ({ params, session }: { params: URLSearchParams, se
   const isTeam = session.via !== 'local'
   const select = (fromMs: number, toMs: number): void => show({ ...view, time: { from: new Date(fromMs).toISOString(), to: new Date(toMs).toISOString() } })
   const open = view.open
+  const why = stands ? 'The time range stands: nothing new can be in it' : state.refused ? 'There is nothing to wait for with this filter' : undefined
   const selected = open === null ? undefined : state.list.rows.find(row => row.id === open)
   return (
     <div class='requests'>
       <FilterBar
         view={view} show={show} isTeam={isTeam} plotsShown={plotsShown} onPlots={() => setPlotsShown(!plotsShown)}
-        live={live && !stands} connection={state.connection} onLive={stands ? undefined : () => setLive(!live)}
+        live={live && why === undefined} connection={state.connection} stands={why} onLive={() => setLive(!live)}
       />
-      {plotsShown && <Plots series={series} onSelect={select} onReset={() => show({ ...view, time: { span: '1h' } })} />}
+      {plotsShown && !state.refused && <Plots series={series} onSelect={select} onReset={() => show({ ...view, time: { span: '1h' } })} />}
       {(state.failure ?? failure) !== undefined && <p class='failure strip' role='alert'>{state.failure ?? failure}</p>}
       <div class={open === null ? 'split' : 'split opened'}>
-        <RequestTable state={state} open={open} isTeam={isTeam} onOpen={id => show({ ...view, open: id })} onMore={() => rows.current?.loadOlder()} />
+        <RequestTable state={state} open={open} isTeam={isTeam} isFiltered={view.conditions.length > 0 || stands} onOpen={id => show({ ...view, open: id })} onMore={() => rows.current?.loadOlder()} />
         {open !== null && <RequestDetails key={open} id={open} row={selected} isTeam={isTeam} view={view} show={show} />}
       </div>
     </div>

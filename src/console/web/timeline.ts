@@ -15,7 +15,7 @@ export function listSteps (record: TrailRecord): Step[] {
   if (attempts > 0) steps.push({ atMs: null, text: attempts === 1 ? 'Sent to the API' : `Sent to the API ${attempts} times` })
   if (ttfbMs !== null) steps.push({ atMs: ttfbMs, text: `The API began to answer${status === null ? '' : ` with ${status}`}` })
   if (durationMs !== null) steps.push({ atMs: durationMs, text: describeEnd(record) })
-  if (record.async_id !== null) steps.push({ atMs: asyncAt(record), text: describeAsync(record) })
+  if (isAnswered(record)) steps.push({ atMs: asyncAt(record), text: describeAsync(record) })
   return steps
 }
 
@@ -30,6 +30,12 @@ function describeEnd ({ outcome, status, close_code: closeCode, kind }: TrailRec
     case 'own': return 'Answered by the proxy itself'
     case 'open': return 'Still running'
   }
+}
+
+/** What the API refused the device never sees; what it was too busy for may be in its queue all the same. */
+function isAnswered ({ async_id: id, async_status: asyncStatus, status }: TrailRecord): boolean {
+  if (id === null || asyncStatus !== null) return id !== null
+  return status === null || status < 300 || status === 429 || status >= 500
 }
 
 function asyncAt ({ async_latency_ms: latencyMs, duration_ms: durationMs }: TrailRecord): number | null {

@@ -3,7 +3,7 @@ import type { Schema, TrailRow } from '../store/schema.ts'
 import { buildConditions, buildSource, joinConditions, type StoreKind } from './conditions.ts'
 import { fields } from './fields.ts'
 import type { Conditions, Filter, ListQuery } from './parse.ts'
-import { everything, listRuns, type Run } from './runs.ts'
+import { listRuns, type Run } from './runs.ts'
 
 const columnsGiven = ['seq', 'id', 'started_at', 'kind', 'member', 'method', 'path', 'query', 'region', 'key_fingerprint',
   'client_address', 'client_agent', 'policy_decision', 'parent_id', 'notes', 'trace_id', 'outcome', 'status',
