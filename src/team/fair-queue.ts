@@ -1,5 +1,6 @@
-import { takeToken, fillBucket, type Bucket } from './token-bucket.ts'
-import type { Clock, KeyLimits, Lease, Refusal, Usage } from './limits.ts'
+import { takeToken, fillBucket, type Bucket, type Rate } from './token-bucket.ts'
+import { keyBusy } from './limit-refusals.ts'
+import type { Clock, KeyLimits, Lease, Usage } from './limits.ts'
 
 /**
  * The shared limit of the key. While there is room everybody passes at once; when there isn't, each member waits in a queue of
@@ -28,8 +29,9 @@ export class FairQueue {
   get waiting (): number { return this.#waiting }
   get open (): number { return this.#open }
 
-  configure (limits: KeyLimits): void {
-    if (this.#limits.rate === null && limits.rate !== null) this.#bucket = fillBucket(limits.rate, this.#clock.nowMs())
+  /** @param firstTokens in the bucket of a rate that is new */
+  configure (limits: KeyLimits, firstTokens: (member: undefined, rate: Rate) => number): void {
+    if (this.#limits.rate === null && limits.rate !== null) this.#bucket = { tokens: firstTokens(undefined, limits.rate), atMs: this.#clock.nowMs() }
     this.#limits = limits
     this.#serve()
   }
@@ -65,7 +67,8 @@ export class FairQueue {
     const { usage } = lease
     if (usage.waiting.push(lease) === 1) this.#turns.push(usage)
     lease.state = 'waiting'
-    lease.deadlineMs = this.#clock.nowMs() + this.#limits.maxWaitMs
+    // Who waited elsewhere before doesn't begin anew.
+    if (lease.deadlineMs === 0) lease.deadlineMs = this.#clock.nowMs() + this.#limits.maxWaitMs
     this.#waiting++
   }
 
@@ -147,16 +150,7 @@ export class FairQueue {
   #refuse (lease: Lease): void {
     this.#dequeue(lease)
     lease.state = 'ended'
-    lease.admit?.(this.#refusal())
-  }
-
-  #refusal (): Refusal {
-    const { rate, concurrency } = this.#limits
-    if (concurrency !== null && this.#open >= concurrency) {
-      return { type: 'concurrency_limited', message: `All ${concurrency} places that the members of this proxy share are taken.`, retryAfter: 1 }
-    }
-    const seconds = rate === null ? 1 : Math.ceil(this.#waiting / rate.perSecond)
-    return { type: 'rate_limited', message: 'The members of this proxy together ask for more than the limit set for the shared key.', retryAfter: Math.max(1, seconds) }
+    lease.admit?.(keyBusy(this.#limits, this.#open, this.#waiting))
   }
 
   /** One timer: for the next token, or for whoever has waited too long. */

@@ -12,7 +12,7 @@ interface Hold { lease: Lease, credential: Credential, request: FastifyRequest }
 
 interface GateOptions {
   doorkeeper: Doorkeeper
-  limits: Limits & { countRefusal (usage: Usage): void }
+  limits: Limits
   log: FastifyBaseLogger
 }
 

@@ -1,17 +1,17 @@
 import { FairQueue } from './fair-queue.ts'
-import type { Clock, KeyLimits, Kind, Lease, Limits, MemberLimits, Refusal, Usage } from './limits.ts'
-import { fillBucket, returnToken, takeToken } from './token-bucket.ts'
+import { allOfKindOpen, budgetSpent, rateReached, tooManyOpen } from './limit-refusals.ts'
+import type { Clock, KeyLimits, Kind, Lease, Limits, MemberLimits, Refusal, Usage, UsageState } from './limits.ts'
+import { returnToken, takeToken, type Rate } from './token-bucket.ts'
 
 export const noMemberLimits: MemberLimits = { rate: null, concurrency: null, daily: null, longPolls: null, webSockets: null }
-export const noKeyLimits: KeyLimits = { rate: null, concurrency: null, longPolls: null, webSockets: null, maxWaitMs: 0, maxWaiting: 0 }
+export const noKeyLimits: KeyLimits = { rate: null, concurrency: null, longPolls: null, webSockets: null, ofKey: { concurrency: false, longPolls: false }, maxWaitMs: 0, maxWaiting: 0 }
 
 const dayMs = 86_400_000
 
-/** What outlives the process. Names and counts, nothing secret. */
-export interface UsageState {
-  day: string
-  members: Record<string, { sent: number, refused: number, lastSeenMs: number }>
-}
+/** How many tokens a bucket begins with when its limit is new. `undefined` = the key's. */
+export type FirstTokens = (member: string | undefined, rate: Rate) => number
+
+const full: FirstTokens = (_member, { burst }) => burst
 
 /** The limits of one process, in memory. */
 export class LocalLimits implements Limits {
@@ -19,6 +19,7 @@ export class LocalLimits implements Limits {
   readonly #usages = new Map<string, Usage>()
   #members: ReadonlyMap<string, MemberLimits> = new Map()
   #key = noKeyLimits
+  #firstTokens = full
   readonly #queue: FairQueue
   readonly #openAll: Record<Kind, number> = { request: 0, longPoll: 0, webSocket: 0, own: 0 }
   #day: string
@@ -31,12 +32,16 @@ export class LocalLimits implements Limits {
     this.#turnDay()
   }
 
-  configure (members: ReadonlyMap<string, MemberLimits>, key: KeyLimits): void {
+  configure (members: ReadonlyMap<string, MemberLimits>, key: KeyLimits, firstTokens = full): void {
     this.#members = members
+    this.#firstTokens = firstTokens
     for (const usage of this.#usages.values()) this.#adopt(usage)
     this.#key = key
-    this.#queue.configure(key)
+    this.#queue.configure(key, firstTokens)
   }
+
+  get day (): string { return this.#day }
+  get usages (): Iterable<Usage> { return this.#usages.values() }
 
   usage (member: string): Usage {
     let usage = this.#usages.get(member)
@@ -72,12 +77,26 @@ export class LocalLimits implements Limits {
     else this.#openAll[kind]--
   }
 
-  /** How busy the shared key is, for `status`. */
+  openOf ({ open }: Usage): number {
+    return open.request + open.longPoll + open.webSocket + open.own
+  }
+
+  /** Ends the waiting of all who wait here for the key, as if they had not asked. */
+  withdraw (): Lease[] {
+    const leases = [...this.#usages.values()].flatMap(({ waiting }) => [...waiting])
+    for (const lease of leases) {
+      this.#queue.cancel(lease)
+      this.#unspend(lease)
+      lease.state = 'new'
+      lease.day = ''
+    }
+    return leases
+  }
+
   pressure (): { open: number, waiting: number } {
     return { open: this.#queue.open, waiting: this.#queue.waiting }
   }
 
-  /** Counts a refusal of any room's against the member, for the console. */
   countRefusal (usage: Usage): void {
     this.#turnDay()
     usage.refusedToday++
@@ -93,7 +112,7 @@ export class LocalLimits implements Limits {
     return { day: this.#day, members }
   }
 
-  /** Takes up what an earlier process counted; its day may be over, its members' last requests are not. */
+  /** Its day may be over, its members' last requests are not. */
   restore ({ day, members }: UsageState): void {
     for (const [name, { sent, refused, lastSeenMs }] of Object.entries(members)) {
       const usage = this.usage(name)
@@ -110,7 +129,7 @@ export class LocalLimits implements Limits {
     return {
       name,
       limits,
-      bucket: limits.rate === null ? { tokens: 0, atMs: nowMs } : fillBucket(limits.rate, nowMs),
+      bucket: { tokens: limits.rate === null ? 0 : this.#firstTokens(name, limits.rate), atMs: nowMs },
       open: { request: 0, longPoll: 0, webSocket: 0, own: 0 },
       sentToday: 0,
       refusedToday: 0,
@@ -122,7 +141,7 @@ export class LocalLimits implements Limits {
   /** New limits after a re-read. A bucket is filled when a limit is new, not whenever somebody touches the file. */
   #adopt (usage: Usage): void {
     const limits = this.#members.get(usage.name) ?? noMemberLimits
-    if (usage.limits.rate === null && limits.rate !== null) usage.bucket = fillBucket(limits.rate, this.#clock.nowMs())
+    if (usage.limits.rate === null && limits.rate !== null) usage.bucket = { tokens: this.#firstTokens(usage.name, limits.rate), atMs: this.#clock.nowMs() }
     usage.limits = limits
   }
 
@@ -140,10 +159,14 @@ export class LocalLimits implements Limits {
 
   /** It waited for its turn in vain: what was counted ahead is given back. */
   #undo (lease: Lease, done: (refusal?: Refusal) => void, refusal: Refusal): void {
+    this.#unspend(lease)
+    done(refusal)
+  }
+
+  #unspend (lease: Lease): void {
     const { usage } = lease
     this.#uncount(lease)
     if (usage.limits.rate !== null) returnToken(usage.bucket, usage.limits.rate)
-    done(refusal)
   }
 
   #uncount (lease: Lease): void {
@@ -154,30 +177,36 @@ export class LocalLimits implements Limits {
     const cap = caps[kind]
     const most = usage.limits[cap]
     const open = kind === 'request' ? usage.open.request + usage.waiting.length : usage.open[kind]
-    if (most !== null && open >= most) return tooManyOpen(`This member may have ${most} ${nouns[kind]} open at the same time.`)
+    if (most !== null && open >= most) return tooManyOpen(kind, most)
     // Ordinary requests queue for the key's places; the proxy's own pages don't take any.
     if (cap === 'concurrency') return undefined
     const mostOfAll = this.#key[cap]
-    return mostOfAll !== null && this.#openAll[kind] >= mostOfAll ? tooManyOpen(`All members together may have ${mostOfAll} ${nouns[kind]} open at the same time.`) : undefined
+    return mostOfAll !== null && this.#openAll[kind] >= mostOfAll ? allOfKindOpen(kind, mostOfAll) : undefined
   }
 
   #refuseDaily ({ limits: { daily }, sentToday }: Usage): Refusal | undefined {
     if (daily === null || sentToday < daily) return undefined
-    const retryAfter = Math.max(1, Math.ceil((this.#dayEndsMs - this.#clock.wallMs()) / 1000))
-    return { type: 'budget_spent', message: `This member's ${daily} requests of the day (UTC) are used up.`, retryAfter }
+    return budgetSpent(daily, this.#dayEndsMs - this.#clock.wallMs())
   }
 
   #refuseRate ({ limits: { rate }, bucket }: Usage): Refusal | undefined {
     if (rate === null) return undefined
     const waitMs = takeToken(bucket, rate, this.#clock.nowMs())
-    if (waitMs === 0) return undefined
-    return { type: 'rate_limited', message: `This member may send ${describeRate(rate)}.`, retryAfter: Math.max(1, Math.ceil(waitMs / 1000)) }
+    return waitMs === 0 ? undefined : rateReached(rate, waitMs)
   }
 
   /** Starts a new day's counts. A clock that is set back doesn't give anybody a second day. */
   #turnDay (): void {
     const wallMs = this.#clock.wallMs()
-    if (wallMs < this.#dayEndsMs) return
+    if (wallMs >= this.#dayEndsMs) this.#beginDay(wallMs)
+  }
+
+  /** Takes over the day of a clock that counts more than this machine's. */
+  adoptDay (wallMs: number): void {
+    if (new Date(wallMs).toISOString().slice(0, 10) !== this.#day) this.#beginDay(wallMs)
+  }
+
+  #beginDay (wallMs: number): void {
     this.#day = new Date(wallMs).toISOString().slice(0, 10)
     this.#dayEndsMs = (Math.floor(wallMs / dayMs) + 1) * dayMs
     for (const usage of this.#usages.values()) {
@@ -188,18 +217,3 @@ export class LocalLimits implements Limits {
 }
 
 const caps = { request: 'concurrency', own: 'concurrency', longPoll: 'longPolls', webSocket: 'webSockets' } as const
-
-const nouns: Record<Kind, string> = { request: 'requests', longPoll: 'long polls', webSocket: 'WebSockets and event streams', own: 'requests to the proxy itself' }
-
-function tooManyOpen (message: string): Refusal {
-  return { type: 'concurrency_limited', message, retryAfter: 1 }
-}
-
-function describeRate ({ perSecond, burst }: { perSecond: number, burst: number }): string {
-  const text = perSecond >= 1 ? `${trim(perSecond)} requests a second` : perSecond >= 1 / 60 ? `${trim(perSecond * 60)} requests a minute` : `${trim(perSecond * 3600)} requests an hour`
-  return `${text}, ${burst} at once after a pause`
-}
-
-function trim (value: number): string {
-  return String(Math.round(value * 1000) / 1000)
-}

@@ -20,6 +20,8 @@ export interface KeyLimits {
   rate: Rate | null
   concurrency: number | null
   longPolls: number | null
+  /** Is `concurrency`, `longPolls` what the team file says of the key? Otherwise it is what this instance's connections can carry. */
+  ofKey: { concurrency: boolean, longPolls: boolean }
   webSockets: number | null
   /** How long a request may wait for its turn. */
   maxWaitMs: number
@@ -62,9 +64,15 @@ export interface Lease {
   admit: ((refusal?: Refusal) => void) | undefined
 }
 
+/** What outlives the process. Names and counts, nothing secret. */
+export interface UsageState {
+  day: string
+  members: Record<string, { sent: number, refused: number, lastSeenMs: number }>
+}
+
 /**
- * The limits of all members and the key. The one in this process is `LocalLimits`; another may keep its counts elsewhere for several
- * instances, which is why `acquire` answers by a callback (the local one calls it at once unless the request has to wait).
+ * The limits of all members and the key: `LocalLimits` of one process, `FleetLimits` of several that share a Redis, which is why
+ * `acquire` answers by a callback (the local one calls it at once unless the request has to wait).
  */
 export interface Limits {
   configure (members: ReadonlyMap<string, MemberLimits>, key: KeyLimits): void
@@ -74,6 +82,15 @@ export interface Limits {
   acquire (lease: Lease, done: (refusal?: Refusal) => void): void
   /** Ends the lease. `sent` = the API saw the request; otherwise the day's budget gets it back. */
   release (lease: Lease, sent: boolean): void
+  /** Counts a refusal of any room's against the member, for the console. */
+  countRefusal (usage: Usage): void
+  /** What a member has open now, on whichever instance. */
+  openOf (usage: Usage): number
+  /** How busy the shared key is, for `status`. */
+  pressure (): { open: number, waiting: number }
+  state (): UsageState
+  /** Takes up what an earlier process counted. */
+  restore (state: UsageState): void
 }
 
 /** Time as the limits see it, so that tests can simulate it. */

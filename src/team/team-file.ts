@@ -153,7 +153,8 @@ function decodeMember (name: string, json: MemberJson): TeamMember {
 
 function decodeKey (json: NonNullable<TeamJson['key']>, defaults: KeyDefaults): KeyLimits {
   const { concurrency = defaults.concurrency, longPolls = defaults.longPolls, webSockets = null, maxWait = '5s', maxWaiting = 10_000 } = json
-  return { rate: decodeRate(json.rate, json.burst), concurrency, longPolls, webSockets, maxWaitMs: duration.decode(maxWait), maxWaiting }
+  const ofKey = { concurrency: json.concurrency !== undefined, longPolls: json.longPolls !== undefined }
+  return { rate: decodeRate(json.rate, json.burst), concurrency, longPolls, webSockets, ofKey, maxWaitMs: duration.decode(maxWait), maxWaiting }
 }
 
 const unitSeconds: Record<string, number> = { s: 1, m: 60, h: 3600 }

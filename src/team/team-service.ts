@@ -1,6 +1,6 @@
 import type { MemberSummary, TeamService } from '../decorations.ts'
 import { createCredential, findCredential } from './credential.ts'
-import type { LocalLimits } from './limits-local.ts'
+import type { Limits } from './limits.ts'
 import { compilePolicy } from './policy.ts'
 import { limitReached } from './refusals.ts'
 import type { TeamState } from './team-state.ts'
@@ -9,7 +9,7 @@ import type { TeamState } from './team-state.ts'
 const nameOnly = { policy: compilePolicy({ role: 'member', mode: 'enforce', presets: [], allow: [], deny: ['/**'], devices: [] }), digest: '', expiresMs: Infinity, session: '' }
 
 /** Members may be asked about who have left since: of them nothing is allowed. */
-export function createService (state: TeamState, limits: LocalLimits): TeamService {
+export function createService (state: TeamState, limits: Limits): TeamService {
   const gone = { allowed: false, decision: 'deny no longer a member', rule: 'no longer a member' }
   return {
     judge: (member, method, path) => state.roster.find(member.name)?.policy.judge(method, path) ?? gone,
@@ -26,8 +26,9 @@ export function createService (state: TeamState, limits: LocalLimits): TeamServi
   }
 }
 
-function summarize (state: TeamState, limits: LocalLimits, name: string): MemberSummary {
-  const { lastSeenMs, sentToday, refusedToday, open, limits: { daily, concurrency } } = limits.usage(name)
+function summarize (state: TeamState, limits: Limits, name: string): MemberSummary {
+  const usage = limits.usage(name)
+  const { lastSeenMs, sentToday, refusedToday, limits: { daily, concurrency } } = usage
   return {
     name,
     role: state.roster.find(name)?.role ?? 'member',
@@ -35,7 +36,7 @@ function summarize (state: TeamState, limits: LocalLimits, name: string): Member
     requestsToday: sentToday,
     refusedToday,
     daily,
-    open: open.request + open.longPoll + open.webSocket + open.own,
+    open: limits.openOf(usage),
     concurrency
   }
 }

@@ -2,8 +2,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { HealthReport } from '../decorations.ts'
 import type { Credential } from './credential.ts'
 import { FileWatch, identify } from './file-watch.ts'
-import type { MemberLimits } from './limits.ts'
-import type { LocalLimits } from './limits-local.ts'
+import type { Limits, MemberLimits } from './limits.ts'
 import { Revocations } from './revocations.ts'
 import { Roster } from './roster.ts'
 import type { KeyDefaults, Team } from './team-file.ts'
@@ -15,7 +14,7 @@ const intervalMs = 250
 interface Options {
   path: string
   keyDefaults: KeyDefaults
-  limits: LocalLimits
+  limits: Limits
   log: FastifyBaseLogger
   /** Was this session of the console logged out of? */
   isEnded: (session: string) => boolean

@@ -1,6 +1,6 @@
 import { mkdir, open, readFile, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import type { UsageState } from './limits-local.ts'
+import type { UsageState } from './limits.ts'
 
 /**
  * Keeps the day's counts over a restart. Written at most every two seconds and at the end, whole and by rename, so that a crash

@@ -31,7 +31,7 @@ test('decodes members with their defaults', async t => {
       'bob@example.com': { burst: 5, concurrency: 64, daily: null, longPolls: null, webSockets: 3, mode: 'report', devices: ['0161*'] }
     }
   })
-  t.same(team.key, { rate: { perSecond: 10, burst: 20 }, concurrency: 256, longPolls: null, webSockets: null, maxWaitMs: 500, maxWaiting: 10_000 })
+  t.same(team.key, { rate: { perSecond: 10, burst: 20 }, concurrency: 256, longPolls: null, webSockets: null, ofKey: { concurrency: false, longPolls: false }, maxWaitMs: 500, maxWaiting: 10_000 })
   t.same([...team.members.values()], [
     {
       name: 'alice',

@@ -1,0 +1,163 @@
+import { createHash } from 'node:crypto'
+import type { FleetService } from '../decorations.ts'
+import type { KeyLimits } from './limits.ts'
+import { limitsScript } from './limits-script.ts'
+
+/** Without an answer for this long an instance goes on with its own share: nobody's request hangs on Redis. */
+const answerMs = 300
+
+/** Unheard of for this long, an instance's places are free again. */
+const sessionMs = 4000
+
+/** Operations in one script: Redis does nothing else meanwhile. */
+const mostOperations = 500
+
+const digest = createHash('sha1').update(limitsScript).digest('hex')
+
+export type Verdict = 'ok' | 'open' | 'all' | 'daily' | 'rate' | 'busy'
+
+interface SessionOptions {
+  fleet: Pick<FleetService, 'redis' | 'key' | 'instance'>
+  key: () => KeyLimits
+  /** What became of a question. `figure`: ms to wait, or with `ok` the tokens left; -1 = neither. */
+  onVerdict: (id: number, verdict: Verdict, figure: number) => void
+  /** A batch was answered: what was asked in it and has no verdict waits. */
+  onAnswered: (lastId: number) => void
+  /** Redis didn't answer in time, or has forgotten the session. */
+  onLost: () => void
+}
+
+let sessions = 0
+
+/**
+ * A stretch in which this instance and Redis agree about what it holds. What is added in one turn of the event loop goes as one script
+ * at its end. At the first answer that is late or wrong it is over, and a new one has to be begun: nobody knows what was done.
+ */
+export class LimitsSession {
+  readonly id: string
+  #state: 'joining' | 'joined' | 'over' = 'joining'
+  readonly #options: SessionOptions
+  readonly #keys: string[]
+  #batch: string[] = []
+  #operations = 0
+  #lastId = 0
+  #scheduled: NodeJS.Immediate | undefined
+  /** When each batch under way was sent, oldest first. */
+  readonly #sentMs: number[] = []
+  readonly #watchdog: NodeJS.Timeout
+  #serveTimer: NodeJS.Timeout | undefined
+
+  constructor (options: SessionOptions) {
+    this.#options = options
+    const { instance, key } = options.fleet
+    this.id = `${instance}.${++sessions}`
+    this.#keys = ['sessions', 'open', 'buckets', 'day', 'turns', ''].map(name => key('limits:' + name))
+    this.#watchdog = setTimeout(() => { setImmediate(() => this.#lookAtClock()) }, answerMs).unref()
+  }
+
+  get joined (): boolean { return this.#state === 'joined' }
+  get over (): boolean { return this.#state === 'over' }
+
+  /** Sends what was added so far and begins. Operations added from now on are counted from this moment. */
+  async join (): Promise<boolean> {
+    this.#flush()
+    await new Promise(resolve => { this.#onFirstAnswer = resolve })
+    return this.#state === 'joined'
+  }
+
+  #onFirstAnswer: ((value?: unknown) => void) | undefined
+
+  /** A question: `a` a request, `w` a wrong token. The verdict comes by `onVerdict`. */
+  ask (letter: 'a' | 'w', id: number, ...rest: Array<string | number>): void {
+    this.#lastId = id
+    this.tell(letter, id, ...rest)
+  }
+
+  tell (...operation: Array<string | number>): void {
+    if (this.#state === 'over') return
+    for (const word of operation) this.#batch.push(String(word))
+    if (++this.#operations >= mostOperations) this.#flush()
+    else this.#scheduled ??= setImmediate(() => this.#flush())
+  }
+
+  /** A sign of life. Serves also what others left waiting. */
+  beat (): void {
+    this.#scheduled ??= setImmediate(() => this.#flush())
+  }
+
+  /** Tells Redis that nothing is held any more. */
+  async leave (): Promise<void> {
+    if (this.#state !== 'joined') return this.end()
+    this.tell('x', this.id)
+    this.#flush()
+    await new Promise(resolve => { this.#onFirstAnswer = resolve })
+    this.end()
+  }
+
+  end (): void {
+    this.#state = 'over'
+    clearTimeout(this.#watchdog)
+    clearTimeout(this.#serveTimer)
+    clearImmediate(this.#scheduled)
+    this.#onFirstAnswer?.()
+  }
+
+  #flush (): void {
+    clearImmediate(this.#scheduled)
+    this.#scheduled = undefined
+    if (this.#state === 'over') return
+    const batch = this.#batch
+    const lastId = this.#lastId
+    this.#batch = []
+    this.#operations = 0
+    if (this.#sentMs.push(performance.now()) === 1) this.#watchdog.refresh()
+    this.#send(batch).then(answer => this.#take(answer, lastId), () => this.#lose())
+  }
+
+  #sentFirst = false
+
+  /** The first brings the script along. That Redis knows it later too is part of the session. */
+  #send (batch: string[]): Promise<unknown> {
+    const { redis } = this.#options.fleet
+    const words = [this.id, this.#sentFirst ? 'go' : 'join', sessionMs, ...describeKey(this.#options.key()), ...batch]
+    const isFirst = !this.#sentFirst
+    this.#sentFirst = true
+    return isFirst ? redis.eval(limitsScript, this.#keys.length, ...this.#keys, ...words) : redis.evalsha(digest, this.#keys.length, ...this.#keys, ...words)
+  }
+
+  #take (answer: unknown, lastId: number): void {
+    if (this.#state === 'over') return
+    this.#sentMs.shift()
+    const [nextMs, ...verdicts] = answer as [number | 'gone', ...Array<number | Verdict>]
+    if (nextMs === 'gone') return this.#lose()
+    if (this.#state === 'joining') this.#state = 'joined'
+    this.#onFirstAnswer?.()
+    for (let index = 0; index < verdicts.length; index += 3) this.#options.onVerdict(verdicts[index] as number, verdicts[index + 1] as Verdict, verdicts[index + 2] as number)
+    this.#options.onAnswered(lastId)
+    if (nextMs >= 0) this.#serveIn(nextMs)
+  }
+
+  /** When the key has a token again, somebody has to say so. */
+  #serveIn (delayMs: number): void {
+    clearTimeout(this.#serveTimer)
+    this.#serveTimer = setTimeout(() => this.beat(), delayMs).unref()
+  }
+
+  /** Looks once more after what has arrived was read: it may have been this process that was late. */
+  #lookAtClock (): void {
+    const oldest = this.#sentMs[0]
+    if (this.#state === 'over' || oldest === undefined) return
+    if (performance.now() - oldest >= answerMs) return this.#lose()
+    this.#watchdog.refresh()
+  }
+
+  #lose (): void {
+    if (this.#state === 'over') return
+    this.end()
+    this.#options.onLost()
+  }
+}
+
+function describeKey ({ rate, concurrency, longPolls, webSockets, ofKey, maxWaiting }: KeyLimits): number[] {
+  return [rate?.perSecond ?? -1, rate?.burst ?? -1, (ofKey.concurrency ? concurrency : null) ?? -1, (ofKey.longPolls ? longPolls : null) ?? -1, webSockets ?? -1, maxWaiting]
+}
