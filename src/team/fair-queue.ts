@@ -28,6 +28,8 @@ export class FairQueue {
 
   get waiting (): number { return this.#waiting }
   get open (): number { return this.#open }
+  /** In the key's bucket, as of the last request. */
+  get tokens (): number { return this.#bucket.tokens }
 
   /** @param firstTokens in the bucket of a rate that is new */
   configure (limits: KeyLimits, firstTokens: (member: undefined, rate: Rate) => number): void {
@@ -150,7 +152,7 @@ export class FairQueue {
   #refuse (lease: Lease): void {
     this.#dequeue(lease)
     lease.state = 'ended'
-    lease.admit?.(keyBusy(this.#limits, this.#open, this.#waiting))
+    lease.admit?.(keyBusy(this.#limits, this.#open >= (this.#limits.concurrency ?? Infinity), this.#waiting))
   }
 
   /** One timer: for the next token, or for whoever has waited too long. */

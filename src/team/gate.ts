@@ -6,7 +6,7 @@ import type { Lease, Limits, Refusal, Usage } from './limits.ts'
 import { isPublic } from './own-paths.ts'
 import { classify } from './request-kind.ts'
 import { limitReached, memberForbidden, memberUnknown, tooManyWrongTokens } from './refusals.ts'
-import { WrongTokens } from './wrong-tokens.ts'
+import { WrongTokens, type AskFleet } from './wrong-tokens.ts'
 
 interface Hold { lease: Lease, credential: Credential, request: FastifyRequest }
 
@@ -14,6 +14,8 @@ interface GateOptions {
   doorkeeper: Doorkeeper
   limits: Limits
   log: FastifyBaseLogger
+  /** Several instances count wrong tokens together. */
+  askFleet?: AskFleet
 }
 
 /** The way in: who asks, may they, is it their turn. */
@@ -24,7 +26,7 @@ export class Gate {
 
   constructor (options: GateOptions) {
     this.#options = options
-    this.#wrongTokens = new WrongTokens(network => options.log.warn({ network }, 'many wrong member tokens come from here: they are limited'))
+    this.#wrongTokens = new WrongTokens(network => options.log.warn({ network }, 'many wrong member tokens come from here: they are limited'), options.askFleet)
   }
 
   /** The `onRequest` hook. */
@@ -32,7 +34,7 @@ export class Gate {
     const { entry, method, target: { canonicalPath, path } } = request
     if (isPublic(method, canonicalPath, path)) return done()
     const credential = this.#options.doorkeeper.identify(request)
-    if (credential === undefined) return isOpenDoor(method, canonicalPath, path) ? done() : done(this.refuseUnknown(request))
+    if (credential === undefined) return isOpenDoor(method, canonicalPath, path) ? done() : this.#refuseUnknown(request, done)
     const { member, policy } = credential
     request.member = member
     entry.member = member.name
@@ -45,14 +47,9 @@ export class Gate {
     done(memberForbidden(member, decision))
   }
 
-  /** The error for whoever isn't known; a wrong token counts against its address. */
-  refuseUnknown (request: FastifyRequest): Error {
-    return this.#options.doorkeeper.showsToken(request) ? this.refuseToken(request) : memberUnknown
-  }
-
-  readonly refuseToken = ({ raw }: FastifyRequest): Error => {
-    const waitMs = this.#wrongTokens.note(raw.socket.remoteAddress ?? '', performance.now())
-    return waitMs === 0 ? memberUnknown : tooManyWrongTokens(waitMs)
+  /** A wrong token counts against its address. */
+  readonly refuseToken = ({ raw }: FastifyRequest, done: (error: Error) => void): void => {
+    this.#wrongTokens.note(raw.socket.remoteAddress ?? '', performance.now(), waitMs => done(waitMs === 0 ? memberUnknown : tooManyWrongTokens(waitMs)))
   }
 
   /** When an entry closes, whatever ended it. */
@@ -71,6 +68,11 @@ export class Gate {
     for (const { credential, request } of this.#holds.values()) {
       if (!holds(credential)) request.raw.socket.destroy()
     }
+  }
+
+  #refuseUnknown (request: FastifyRequest, done: (error: Error) => void): void {
+    if (this.#options.doorkeeper.showsToken(request)) this.refuseToken(request, done)
+    else done(memberUnknown)
   }
 
   #take (request: FastifyRequest, usage: Usage, credential: Credential, done: (error?: Error) => void): void {

@@ -20,8 +20,8 @@ export function rateReached (rate: Rate, waitMs: number): Refusal {
 }
 
 /** Waited in vain for the key's shared limit. */
-export function keyBusy ({ rate, concurrency }: KeyLimits, open: number, waiting: number): Refusal {
-  if (concurrency !== null && open >= concurrency) {
+export function keyBusy ({ rate, concurrency }: KeyLimits, isFull: boolean, waiting: number): Refusal {
+  if (concurrency !== null && isFull) {
     return { type: 'concurrency_limited', message: `All ${concurrency} places that the members of this proxy share are taken.`, retryAfter: 1 }
   }
   const retryAfter = toSeconds(rate === null ? 0 : waiting * 1000 / rate.perSecond)

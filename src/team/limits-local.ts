@@ -41,6 +41,7 @@ export class LocalLimits implements Limits {
   }
 
   get day (): string { return this.#day }
+  get keyTokens (): number { return this.#queue.tokens }
   get usages (): Iterable<Usage> { return this.#usages.values() }
 
   usage (member: string): Usage {
@@ -201,8 +202,10 @@ export class LocalLimits implements Limits {
     if (wallMs >= this.#dayEndsMs) this.#beginDay(wallMs)
   }
 
-  /** Takes over the day of a clock that counts more than this machine's. */
+  /** Takes over the day of a clock that counts more than this machine's. Around midnight they may differ by a moment. */
   adoptDay (wallMs: number): void {
+    const sinceMidnightMs = wallMs % dayMs
+    if (Math.min(sinceMidnightMs, dayMs - sinceMidnightMs) < 5000) return
     if (new Date(wallMs).toISOString().slice(0, 10) !== this.#day) this.#beginDay(wallMs)
   }
 

@@ -4,7 +4,7 @@ import type { KeyLimits } from './limits.ts'
 import { limitsScript } from './limits-script.ts'
 
 /** Without an answer for this long an instance goes on with its own share: nobody's request hangs on Redis. */
-const answerMs = 300
+const answerMs = 250
 
 /** Unheard of for this long, an instance's places are free again. */
 const sessionMs = 4000
@@ -46,13 +46,17 @@ export class LimitsSession {
   readonly #sentMs: number[] = []
   readonly #watchdog: NodeJS.Timeout
   #serveTimer: NodeJS.Timeout | undefined
+  #onFirstAnswer: ((value?: unknown) => void) | undefined
+  #sentFirst = false
+  /** Do those who wait for the key wait for its rate? Otherwise for a place. */
+  tokensShort = false
 
   constructor (options: SessionOptions) {
     this.#options = options
     const { instance, key } = options.fleet
     this.id = `${instance}.${++sessions}`
     this.#keys = ['sessions', 'open', 'buckets', 'day', 'turns', ''].map(name => key('limits:' + name))
-    this.#watchdog = setTimeout(() => { setImmediate(() => this.#lookAtClock()) }, answerMs).unref()
+    this.#watchdog = setTimeout(() => { setImmediate(() => this.#lookAtClock()) }, answerMs / 2).unref()
   }
 
   get joined (): boolean { return this.#state === 'joined' }
@@ -64,8 +68,6 @@ export class LimitsSession {
     await new Promise(resolve => { this.#onFirstAnswer = resolve })
     return this.#state === 'joined'
   }
-
-  #onFirstAnswer: ((value?: unknown) => void) | undefined
 
   /** A question: `a` a request, `w` a wrong token. The verdict comes by `onVerdict`. */
   ask (letter: 'a' | 'w', id: number, ...rest: Array<string | number>): void {
@@ -114,8 +116,6 @@ export class LimitsSession {
     this.#send(batch).then(answer => this.#take(answer, lastId), () => this.#lose())
   }
 
-  #sentFirst = false
-
   /** The first brings the script along. That Redis knows it later too is part of the session. */
   #send (batch: string[]): Promise<unknown> {
     const { redis } = this.#options.fleet
@@ -134,6 +134,7 @@ export class LimitsSession {
     this.#onFirstAnswer?.()
     for (let index = 0; index < verdicts.length; index += 3) this.#options.onVerdict(verdicts[index] as number, verdicts[index + 1] as Verdict, verdicts[index + 2] as number)
     this.#options.onAnswered(lastId)
+    this.tokensShort = nextMs >= 0
     if (nextMs >= 0) this.#serveIn(nextMs)
   }
 

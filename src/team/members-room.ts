@@ -3,12 +3,13 @@ import { join } from 'node:path'
 import type { Settings } from '../config/table.ts'
 import { isProxyError } from '../errors.ts'
 import { createDoorkeeper } from './doorkeeper.ts'
+import { joinFleet } from './fleet-room.ts'
 import { Gate } from './gate.ts'
 import { LocalLimits } from './limits-local.ts'
-import type { Clock } from './limits.ts'
-import { SessionSigner } from './session.ts'
+import type { Clock, Limits } from './limits.ts'
 import { SessionFile } from './session-file.ts'
 import { identifyBySession, serveSession } from './session-routes.ts'
+import { signAlone, signTogether } from './session-signers.ts'
 import { findStateFolder } from './state-folder.ts'
 import type { KeyDefaults } from './team-file.ts'
 import { createService } from './team-service.ts'
@@ -32,8 +33,13 @@ const clock: Clock = {
 
 /** The room with a team: members from a file, who share one key. */
 export async function plugMembers (app: FastifyInstance, settings: Settings, path: string, stateFolder = findStateFolder(settings)): Promise<void> {
-  const limits = new LocalLimits(clock)
   const sessions = await SessionFile.open(join(stateFolder, 'console-sessions.json'))
+  const fleet = app.fleet && joinFleet(app, app.fleet, clock, {
+    onChanged: () => state.reload(),
+    onMarks: marks => state.revoke(marks),
+    onEnded: (session, expiresMs) => endSession(state, sessions, session, expiresMs)
+  })
+  const limits = fleet?.limits ?? new LocalLimits(clock)
   let cutOff = (): void => {}
   const state = await TeamState.start({
     path,
@@ -41,20 +47,29 @@ export async function plugMembers (app: FastifyInstance, settings: Settings, pat
     limits,
     log: app.log,
     isEnded: session => sessions.isEnded(session),
-    onSweep: () => { setTimeout(() => cutOff(), politenessMs).unref() }
+    onSweep: () => { setTimeout(() => cutOff(), politenessMs).unref() },
+    onChanged: (gone, back) => { void fleet?.news.tellChanges(gone, back) }
   })
-  const signer = new SessionSigner(sessions.key)
-  const doorkeeper = createDoorkeeper(state, settings.tlsClientCaFile !== undefined, request => identifyBySession(state, signer, sessions, request))
-  const gate = new Gate({ doorkeeper, limits, log: app.log })
+  const signer = fleet === undefined ? signAlone(sessions.key) : signTogether(app.accessKey, sessions.key)
+  const doorkeeper = createDoorkeeper(state, settings.tlsClientCaFile !== undefined, request => identifyBySession(state, signer(), sessions, request))
+  const gate = new Gate({ doorkeeper, limits, log: app.log, ...(fleet && { askFleet: (network, rate, done) => fleet.limits.guess(network, rate, done) }) })
   cutOff = () => gate.cutOff(state.holds)
   await keepUsage(app, limits, new UsageFile(join(stateFolder, 'team-usage.json')))
+  fleet?.begin()
   app.decorate('team', createService(state, limits))
   app.health.register('team', state.report)
   app.trail.onClosed(gate.release)
   app.addHook('onRequest', gate.admit)
-  await app.register(serveSession, { state, signer, file: sessions, refuse: gate.refuseToken })
+  await app.register(serveSession, { state, signer, file: sessions, refuse: gate.refuseToken, onEnded: (session, expiresMs) => { void fleet?.news.tellEnded(session, expiresMs) } })
   reportPublishedTokens(app, state)
   app.addHook('onClose', () => state.close())
+}
+
+/** Another instance's session of the console, which may have connections open here. */
+function endSession (state: TeamState, sessions: SessionFile, session: string, expiresMs: number): void {
+  if (sessions.isEnded(session)) return
+  sessions.end(session, expiresMs, Date.now())
+  state.sweep()
 }
 
 /** A forwarded long poll holds a connection to the API for half a minute: they must not take all of them. */
@@ -63,7 +78,7 @@ function findKeyDefaults ({ upstreamConnections, channel }: Settings): KeyDefaul
 }
 
 /** The day's counts survive a restart; after kill -9 those of the last two seconds are forgotten. */
-async function keepUsage (app: FastifyInstance, limits: LocalLimits, file: UsageFile): Promise<void> {
+async function keepUsage (app: FastifyInstance, limits: Limits, file: UsageFile): Promise<void> {
   const earlier = await file.read()
   if (earlier !== undefined) limits.restore(earlier)
   let failing = false

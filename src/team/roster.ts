@@ -1,6 +1,7 @@
 import type { Member } from '../decorations.ts'
 import { createCredential, type Credential } from './credential.ts'
 import { deferPolicy, type Policy } from './policy.ts'
+import { markOfMember } from './revocation-marks.ts'
 import type { Team, TeamMember } from './team-file.ts'
 import { TokenIndex } from './token.ts'
 
@@ -8,7 +9,7 @@ interface RosterEntry {
   role: Member['role']
   policy: Policy
   byDigest: Map<string, Credential>
-  byCertificate: Credential
+  byCertificate: Credential | undefined
 }
 
 /** A team file made ready for look-ups. Replaced as a whole when the file changes. */
@@ -17,14 +18,15 @@ export class Roster {
   readonly #members = new Map<string, RosterEntry>()
   readonly #expiriesMs: number[] = []
 
-  constructor (team: Team) {
+  /** @param revoked marks of what doesn't hold any more, whatever this file says (`revocation-marks.ts`) */
+  constructor (team: Team, revoked: ReadonlySet<string> = new Set()) {
     const policies = new Map<string, Policy>()
     for (const member of team.members.values()) {
       // Most members of a large team have one of a few policies.
       const text = JSON.stringify(member.policy)
       const policy = policies.get(text) ?? deferPolicy(member.policy)
       policies.set(text, policy)
-      this.#add(member, policy)
+      this.#add(member, policy, revoked)
     }
   }
 
@@ -68,7 +70,7 @@ export class Roster {
   holds ({ member: { name, role }, digest, expiresMs }: Credential, nowMs: number): boolean {
     const entry = this.#members.get(name)
     if (entry === undefined || entry.role !== role || expiresMs <= nowMs) return false
-    return digest === '' || this.findByDigest(name, digest, nowMs) !== undefined
+    return digest === '' ? entry.byCertificate !== undefined : this.findByDigest(name, digest, nowMs) !== undefined
   }
 
   /** Did any token expire after the one time and not after the other? */
@@ -76,15 +78,16 @@ export class Roster {
     return this.#expiriesMs.some(expiryMs => expiryMs > afterMs && expiryMs <= untilMs)
   }
 
-  #add (member: TeamMember, policy: Policy): void {
+  #add (member: TeamMember, policy: Policy, revoked: ReadonlySet<string>): void {
     const byDigest = new Map<string, Credential>()
     for (const { digest, expiresMs } of member.tokens) {
+      if (revoked.has(digest)) continue
       const credential = createCredential(member, { policy, digest, expiresMs, session: '' })
       byDigest.set(digest, credential)
       this.#tokens.add(digest, credential)
       if (expiresMs !== Infinity) this.#expiriesMs.push(expiresMs)
     }
-    const byCertificate = createCredential(member, { policy, digest: '', expiresMs: Infinity, session: '' })
+    const byCertificate = revoked.has(markOfMember(member.name)) ? undefined : createCredential(member, { policy, digest: '', expiresMs: Infinity, session: '' })
     this.#members.set(member.name, { role: member.role, policy, byDigest, byCertificate })
   }
 }

@@ -44,14 +44,16 @@ function findSessionCredential (state: TeamState, { member, digestStart, expires
 
 interface SessionRoutesOptions {
   state: TeamState
-  signer: SessionSigner
+  signer: () => SessionSigner
   file: SessionFile
-  /** The error for a wrong token, counted against its address. */
-  refuse (request: FastifyRequest): Error
+  /** Gives the error for a wrong token, counted against its address. */
+  refuse (request: FastifyRequest, done: (error: Error) => void): void
+  /** A session was logged out of. */
+  onEnded (session: string, expiresMs: number): void
 }
 
 /** `POST`, `GET` and `DELETE /_proxy/session`: log in with a token, ask who one is, log out. */
-export async function serveSession (app: FastifyInstance, { state, signer, file, refuse }: SessionRoutesOptions): Promise<void> {
+export async function serveSession (app: FastifyInstance, { state, signer, file, refuse, onEnded }: SessionRoutesOptions): Promise<void> {
   // Cookies are for these routes alone: nobody else pays for them.
   await app.register(fastifyCookie, { hook: false })
   app.removeAllContentTypeParsers()
@@ -60,25 +62,28 @@ export async function serveSession (app: FastifyInstance, { state, signer, file,
   app.post('/_proxy/session', async (request, reply) => {
     if (!isFromOwnPage(request.raw.headers)) throw proxyError('origin_not_allowed')
     const login = (request.member as Member | null) === null ? findByBody(state, request.body) : findCredential(request.member)
-    if (login === undefined) throw refuse(request)
-    if (login.digest === '' || login.session !== '') return sendWho(reply, signer, login)
+    if (login === undefined) throw await new Promise<Error>(resolve => { refuse(request, resolve) })
+    if (login.digest === '' || login.session !== '') return sendWho(reply, signer(), login)
     request.entry.member = login.member.name
-    const session = signer.create(login.member.name, login.digest, Date.now())
+    const mine = signer()
+    const session = mine.create(login.member.name, login.digest, Date.now())
     await save(app, file)
-    reply.setCookie(signer.cookieName, signer.sign(session), cookieOptions(request, sessionMs / 1000))
-    return sendWho(reply, signer, findSessionCredential(state, session) ?? login)
+    reply.setCookie(mine.cookieName, mine.sign(session), cookieOptions(request, sessionMs / 1000))
+    return sendWho(reply, mine, findSessionCredential(state, session) ?? login)
   })
 
-  app.get('/_proxy/session', (request, reply) => sendWho(reply, signer, credentialOf(request)))
+  app.get('/_proxy/session', (request, reply) => sendWho(reply, signer(), credentialOf(request)))
 
   app.delete('/_proxy/session', async (request, reply) => {
     const { session, expiresMs } = credentialOf(request)
     if (session !== '') {
       file.end(session, expiresMs, Date.now())
-      state.sweep()
+      onEnded(session, expiresMs)
       await save(app, file)
+      // Last, because it cuts off what was asked with the session: this request too, if its answer takes long.
+      state.sweep()
     }
-    return reply.setCookie(signer.cookieName, '', cookieOptions(request, 0)).code(204).send()
+    return reply.setCookie(signer().cookieName, '', cookieOptions(request, 0)).code(204).send()
   })
 }
 

@@ -19,10 +19,13 @@ export function fillBucket (rate: Rate, nowMs: number): Bucket {
   return { tokens: rate.burst, atMs: nowMs }
 }
 
+export function countTokens ({ tokens, atMs }: Bucket, rate: Rate, nowMs: number): number {
+  return Math.min(rate.burst, tokens + Math.max(0, nowMs - atMs) * rate.perSecond / 1000)
+}
+
 /** Takes one token. Returns 0, or the milliseconds until there will be one, having taken none. */
 export function takeToken (bucket: Bucket, rate: Rate, nowMs: number): number {
-  const passedMs = Math.max(0, nowMs - bucket.atMs)
-  bucket.tokens = Math.min(rate.burst, bucket.tokens + passedMs * rate.perSecond / 1000)
+  bucket.tokens = countTokens(bucket, rate, nowMs)
   bucket.atMs = nowMs
   // Rounding must not make a waiter come back a hair too early for ever.
   if (bucket.tokens > 1 - 1e-9) {

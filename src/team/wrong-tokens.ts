@@ -8,32 +8,51 @@ const allowance: Rate = { perSecond: 5, burst: 50 }
 /** Addresses remembered; beyond that the one that has been good for longest is forgotten. */
 const mostAddresses = 10_000
 
+/** Asks those who share the limit for ms to wait; `undefined` = decide alone. */
+export type AskFleet = (network: string, rate: Rate, done: (waitMs: number | undefined) => void) => void
+
+interface Network { bucket: Bucket, limitedUntilMs: number, remindedMs: number }
+
 /**
  * Counts wrong tokens by address. Right ones pass from any address, so nobody is locked out by a neighbour behind the same
  * NAT; guessing 256 bits is hopeless anyway, this keeps the noise down. IPv6 clients are counted by their /64.
  */
 export class WrongTokens {
-  readonly #networks = new Map<string, { bucket: Bucket, remindedMs: number }>()
+  readonly #networks = new Map<string, Network>()
   readonly #onLimited: (network: string) => void
+  readonly #askFleet: AskFleet
 
   /** @param onLimited called when a network begins to be limited, and once a minute while it goes on */
-  constructor (onLimited: (network: string) => void) {
+  constructor (onLimited: (network: string) => void, askFleet: AskFleet = (_network, _rate, done) => done(undefined)) {
     this.#onLimited = onLimited
+    this.#askFleet = askFleet
   }
 
-  /** Notes a wrong token. Returns 0, or the milliseconds until the address may be wrong again. */
-  note (address: string, nowMs: number): number {
-    const network = findNetwork(address)
-    const known = this.#networks.get(network) ?? { bucket: fillBucket(allowance, nowMs), remindedMs: -Infinity }
-    this.#networks.delete(network)
-    this.#networks.set(network, known)
+  /** Notes a wrong token. Calls back with 0, or the milliseconds until the address may be wrong again. */
+  note (address: string, nowMs: number, done: (waitMs: number) => void): void {
+    const name = findNetwork(address)
+    const network = this.#find(name, nowMs)
+    if (network.limitedUntilMs > nowMs) return done(network.limitedUntilMs - nowMs)
+    this.#askFleet(name, allowance, waitMs => {
+      const waits = waitMs ?? takeToken(network.bucket, allowance, nowMs)
+      if (waits > 0) this.#limit(name, network, nowMs + waits, nowMs)
+      done(waits)
+    })
+  }
+
+  #find (name: string, nowMs: number): Network {
+    const network = this.#networks.get(name) ?? { bucket: fillBucket(allowance, nowMs), limitedUntilMs: 0, remindedMs: -Infinity }
+    this.#networks.delete(name)
+    this.#networks.set(name, network)
     if (this.#networks.size > mostAddresses) this.#networks.delete(this.#networks.keys().next().value as string)
-    const waitMs = takeToken(known.bucket, allowance, nowMs)
-    if (waitMs > 0 && nowMs - known.remindedMs >= remindMs) {
-      known.remindedMs = nowMs
-      this.#onLimited(network)
-    }
-    return waitMs
+    return network
+  }
+
+  #limit (name: string, network: Network, untilMs: number, nowMs: number): void {
+    network.limitedUntilMs = untilMs
+    if (nowMs - network.remindedMs < remindMs) return
+    network.remindedMs = nowMs
+    this.#onLimited(name)
   }
 }
 

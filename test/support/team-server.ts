@@ -7,6 +7,8 @@ import type { Test } from 'tap'
 import { loadSettings } from '../../src/config/load.ts'
 import type { HealthReport } from '../../src/decorations.ts'
 import { catalogue, errorBody, isProxyError } from '../../src/errors.ts'
+import type { Secret } from '../../src/access-key/secret.ts'
+import fleet from '../../src/fleet/plugin.ts'
 import team from '../../src/team/plugin.ts'
 import { createToken, digestToken } from '../../src/team/token.ts'
 import type { OpenEntry } from '../../src/trail/record.ts'
@@ -33,6 +35,8 @@ export interface TeamServerOptions {
   /** Counts as sent to the API. Default true. */
   sends?: boolean
   https?: object
+  /** Access key of the fleet that `PROXY_REDIS_URL` makes it part of. */
+  accessKey?: Secret
   /** Folder of an earlier server, to start again in. */
   folder?: string
 }
@@ -49,7 +53,8 @@ export async function startTeamServer (t: Test, options: TeamServerOptions = {})
   const app = Fastify({ logger: { level: 'info', stream: { write: line => { log.push(JSON.parse(line) as Record<string, unknown>) } } }, forceCloseConnections: true, logController: new LogController({ disableRequestLogging: true }), ...(options.https && { https: options.https }) }) as unknown as FastifyInstance
   const entries: OpenEntry[] = []
   const reports = new Map<string, () => HealthReport>()
-  app.register(stubRooms(entries, reports))
+  app.register(stubRooms(entries, reports, options.accessKey))
+  app.register(fleet, { settings })
   app.register(team, { settings })
   app.setErrorHandler((error, request, reply) => {
     if (!isProxyError(error)) throw error
@@ -92,7 +97,7 @@ function toEnvironment (flags: Record<string, string>): Record<string, string> {
   return Object.fromEntries(Object.entries(flags).map(([flag, value]) => [(flag.startsWith('--') ? 'PROXY_' + flag.slice(2).toUpperCase().replaceAll('-', '_') : flag), value]))
 }
 
-function stubRooms (entries: OpenEntry[], reports: Map<string, () => HealthReport>) {
+function stubRooms (entries: OpenEntry[], reports: Map<string, () => HealthReport>, accessKey: Secret | undefined) {
   const listeners: Array<(entry: OpenEntry) => void> = []
   const health = fastifyPlugin(async app => {
     app.decorate('health', { draining: false, register: (name, report) => { reports.set(name, report) } } as FastifyInstance['health'])
@@ -119,6 +124,7 @@ function stubRooms (entries: OpenEntry[], reports: Map<string, () => HealthRepor
     })
   }, { name: 'guard' })
   return fastifyPlugin(async app => {
+    app.decorate('accessKey', { current: () => accessKey } as FastifyInstance['accessKey'])
     await app.register(health)
     await app.register(trail)
     await app.register(guard)

@@ -1,0 +1,60 @@
+import type { FastifyInstance } from 'fastify'
+import type { FleetService } from '../decorations.ts'
+import { FleetNews } from './fleet-news.ts'
+import { FleetSubscription } from './fleet-subscription.ts'
+import { FleetUsage } from './fleet-usage.ts'
+import { FleetLimits } from './limits-fleet.ts'
+import { LocalLimits } from './limits-local.ts'
+import type { Clock } from './limits.ts'
+
+const beatMs = 1000
+
+/** What the team's state has to do when others tell something. */
+export interface FleetListener {
+  onChanged (): void
+  onMarks (marks: ReadonlySet<string>): void
+  onEnded (session: string, expiresMs: number): void
+}
+
+export interface TeamFleet {
+  limits: FleetLimits
+  news: FleetNews
+  /** Begins to act as one with the others. */
+  begin (): void
+}
+
+/** Limits and news of several instances, wired to Redis. */
+export function joinFleet (app: FastifyInstance, fleet: FleetService, clock: Clock, listener: FleetListener): TeamFleet {
+  let aheadMs = 0
+  const wallMs = (): number => clock.wallMs() + aheadMs
+  const local = new LocalLimits({ ...clock, wallMs })
+  const usage = new FleetUsage({ fleet, local, pressure: () => limits.ownPressure(), onClock: ms => { aheadMs = ms } })
+  const limits: FleetLimits = new FleetLimits({ clock, fleet, local, usage, isListening: () => subscription?.listening === true, onChange: shared => logChange(app, fleet, shared) })
+  const news = new FleetNews({ fleet, nowMs: wallMs, ...listener })
+  let subscription: FleetSubscription | undefined
+  return { limits, news, begin }
+
+  function begin (): void {
+    subscription = new FleetSubscription({
+      fleet,
+      channels: { [fleet.key(`limits:grants:${fleet.instance}`)]: message => limits.hear(message), [news.channel]: news.hear },
+      onBegin: () => { void news.catchUp().then(() => limits.beat()) },
+      onEnd: () => limits.restart()
+    })
+    const timer = setInterval(() => {
+      limits.beat()
+      if (fleet.up) void usage.exchange()
+    }, beatMs).unref()
+    app.addHook('onClose', async () => {
+      clearInterval(timer)
+      await usage.exchange()
+      await limits.leave()
+      subscription?.close()
+    })
+  }
+}
+
+function logChange ({ log }: FastifyInstance, { size }: FleetService, shared: boolean): void {
+  if (shared) log.info({ instances: size }, 'limits are shared with the other instances')
+  else log.warn({ instances: size }, 'limits are this instance\'s share, until Redis answers')
+}
