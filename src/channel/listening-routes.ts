@@ -84,6 +84,7 @@ export function serveListeners (app: FastifyInstance, room: ChannelRoom, pingMs:
     const reader = room.reader(member, room.channels.attach(channel, log.head, Date.now()), wantsObjects(channel.serialization))
     const listener = new WebSocketListener(member.name, webSocket, socket, reader, listenerLimits, () => room.fanOut.wake(listener))
     const leave = room.listen(listener, member, channel)
+    recordBegin(request)
     webSocket.on('close', code => {
       leave()
       room.channels.detach(channel, listener.positionAfter(code), Date.now())
@@ -100,6 +101,7 @@ export function serveListeners (app: FastifyInstance, room: ChannelRoom, pingMs:
     const stream = new EventStream(member.name, reader, position => log.idOf(position), listenerLimits, () => room.fanOut.wake(stream))
     if (start.lost) stream.gap(start.position, 'proxy_restarted')
     const leave = room.listen(stream, member)
+    recordBegin(request)
     stream.once('close', leave)
     // X-Accel-Buffering: nginx in front would hold events back.
     reply.headers({ 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store', 'X-Accel-Buffering': 'no', 'X-Request-ID': request.entry.id })
@@ -143,6 +145,11 @@ export function serveListeners (app: FastifyInstance, room: ChannelRoom, pingMs:
     app.delete(`/v2/notification/pull${end}`, deletePull)
   }
   app.get('/_proxy/notifications', { exposeHeadRoute: false }, openEventStream)
+}
+
+/** In the trail from its beginning on: who listens is seen there, and stays there should the proxy be killed. Its end is recorded anyway. */
+function recordBegin ({ entry, server: { trail } }: FastifyRequest): void {
+  trail.record(entry, () => {})
 }
 
 function answerPoll (request: FastifyRequest, reply: FastifyReply, { text, gap }: Batch): void {

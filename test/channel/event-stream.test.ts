@@ -1,6 +1,7 @@
 import { createServer, request, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
+import type { TrailRecord } from '../../src/trail/record.ts'
 import { noBrowser, startBrowser } from '../support/browser.ts'
 import { notify, payloads, startChannelProxy, type ChannelProxy } from '../support/channel-proxy.ts'
 import { waitFor } from '../support/wait-for.ts'
@@ -60,6 +61,19 @@ t.test('carries the API\'s messages, and says how the channel is', async t => {
   t.same(await stream.until(1), ['x'])
   t.match(stream.response?.headers, { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no', 'x-proxy-request-id': /^[0-9a-f]{32}$/ })
   t.equal(JSON.parse(stream.named('channel').at(-1)?.data ?? '').state, 'open')
+})
+
+t.test('who listens is in the trail while it lasts', async t => {
+  const { proxy, stream } = await startStream(t)
+  const socket = proxy.connect('grace')
+  await socket.opened
+  const listeners = (rows: TrailRecord[]) => rows.filter(({ member, path }) => member !== '' && /notifications$|websocket-connect$/.test(path))
+  const running = listeners(await proxy.rows(rows => listeners(rows).length === 2))
+  t.match(running.map(({ member, kind, outcome }) => [member, kind, outcome]).sort(), [['ada', 'request', 'open'], ['grace', 'websocket', 'open']])
+  stream.close()
+  await socket.close()
+  const ended = listeners(await proxy.rows(rows => listeners(rows).every(({ outcome }) => outcome !== 'open')))
+  t.match(ended.map(({ member, outcome, close_code: code }) => [member, outcome, code]).sort(), [['ada', 'client_aborted', null], ['grace', 'own', 1005]])
 })
 
 t.test('goes on behind the event a client had last', async t => {

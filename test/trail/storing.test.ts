@@ -348,6 +348,23 @@ testOnSqlite('while the store is locked the journal keeps everything, and says s
   await feeder.stop()
 })
 
+test('a connection to PostgreSQL that breaks between two queries is an error of the next one, and nothing more', async t => {
+  const { startPostgres } = await import('../support/postgres.ts')
+  const server = await startPostgres()
+  if (server === undefined) return t.pass('skipped: no PostgreSQL is installed here (apt install postgresql)')
+  t.teardown(() => server.remove())
+  const store = (await connectStore({ kind: 'postgres', url: await server.createDatabase(), sync: false })).createStore()
+  await store.open()
+  t.teardown(() => store.close())
+  await t.rejects(store.db.connection().execute(async db => {
+    await sql`select 1`.execute(db)
+    await server.stop('immediate')
+    await sql`select 1`.execute(db)
+  }))
+  await server.start()
+  t.strictSame((await sql<{ one: number }>`select 1 as one`.execute(store.db)).rows, [{ one: 1 }])
+})
+
 test('PostgreSQL may be away for as long as it likes', async t => {
   const { startPostgres } = await import('../support/postgres.ts')
   const server = await startPostgres()

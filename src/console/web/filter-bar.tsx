@@ -179,5 +179,5 @@ function MoreFilters ({ view, show }: { view: View, show: ShowView }) {
 /** Moves what would stand out of the window on the right to the left. */
 function keepInSight (box: HTMLElement): void {
   const hidden = box.getBoundingClientRect().right - document.documentElement.clientWidth + 12
-  if (hidden > 0) box.style.left = `${box.offsetLeft - hidden}px`
+  if (hidden > 0) box.style.setProperty('--shift', `${-hidden}px`)
 }

@@ -21,14 +21,14 @@ export function MembersPage ({ session }: { session: Session }) {
 function MemberTable ({ members, now }: { members: MemberUsage[], now: number }) {
   return (
     <div class='scrolled' tabIndex={0} role='region' aria-label='Usage of today (UTC)'>
-      <table>
+      <table class='members'>
         <caption>Usage of today (UTC) against the limits</caption>
-        <thead><tr><th scope='col'>Member</th><th scope='col'>Role</th><th scope='col'>Last seen</th><th scope='col' class='number'>Requests today</th><th scope='col' class='number'>Open now</th><th scope='col' class='number'>Refused today</th></tr></thead>
+        <thead><tr><th scope='col'>Member</th><th scope='col' class='role'>Role</th><th scope='col'>Last seen</th><th scope='col' class='number'>Requests today</th><th scope='col' class='number'>Open now</th><th scope='col' class='number'>Refused today</th></tr></thead>
         <tbody>
           {members.map(member => (
             <tr key={member.name}>
               <th scope='row'><a href={hrefOf('', new URLSearchParams({ member: member.name }))} onClick={follow}>{member.name}</a></th>
-              <td>{member.role}</td>
+              <td class='role'>{member.role}</td>
               <td title={formatDate(member.last_seen)}>{formatAgo(member.last_seen, now)}</td>
               <td class='number'><Used label={`${member.name}: requests today`} used={member.requests_today} limit={member.daily} /></td>
               <td class='number'><Used label={`${member.name}: open now`} used={member.open} limit={member.concurrency} /></td>

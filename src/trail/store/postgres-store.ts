@@ -148,6 +148,8 @@ export function connectPostgres ({ url, connectTimeoutMs = 4000, statementTimeou
   })
   // A connection that breaks while idle is replaced with the next query; without a listener it would end the process.
   pool.on('error', () => {})
+  // So with one that is held between two queries: the next one says so to whoever asked.
+  pool.on('connect', client => client.on('error', () => {}))
   return new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) })
 }
 
