@@ -3,7 +3,7 @@ import closeWithGrace from 'close-with-grace'
 import { parse as parseDotenv } from 'dotenv'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Terminal } from './cli/command.ts'
+import { UsageError, type Terminal } from './cli/command.ts'
 import { runCommandLine } from './cli/command-line.ts'
 
 /** Signals of a crashing process are left to the system: a handler would only hide the crash. */
@@ -11,14 +11,16 @@ const notOurs = ['SIGHUP', 'SIGILL', 'SIGTRAP', 'SIGABRT', 'SIGBUS', 'SIGFPE', '
 
 async function main (): Promise<void> {
   const interrupted = new AbortController()
-  const finished = Promise.withResolvers<void>()
-  const grace = closeWithGrace({ delay: false, logger: null, skip: [...notOurs] }, async ({ err }) => {
+  const finished = Promise.withResolvers<number>()
+  const grace = closeWithGrace({ delay: false, logger: null, skip: [...notOurs] }, async ({ err, signal }) => {
     if (err) console.error('izuma-proxy: unexpected error', err)
-    interrupted.abort()
-    await finished.promise
+    interrupted.abort(signal ?? 'SIGTERM')
+    const code = await finished.promise
+    // The command's own code, which the library would make a 0.
+    process.exit(err ? 1 : code)
   })
-  const code = await runCommandLine(process.argv.slice(2), describeProcess(interrupted.signal), readDotenv())
-  finished.resolve()
+  const code = await runCommandLine(process.argv.slice(2), describeProcess(interrupted.signal), readDotenv)
+  finished.resolve(code)
   grace.uninstall()
   process.exitCode = code
 }
@@ -45,8 +47,9 @@ function readDotenv (): Record<string, string> {
   try {
     return parseDotenv(readFileSync(join(process.cwd(), '.env')))
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {}
-    throw error
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT') return {}
+    throw new UsageError(`.env in ${process.cwd()} cannot be read (${code}): make it a readable file, or remove it`)
   }
 }
 

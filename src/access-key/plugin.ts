@@ -74,7 +74,7 @@ function reportHealth (keeper: KeyKeeper, source: KeySource, now: number): Healt
       age_seconds: key === undefined ? null : Math.round((now - keeper.takenAt) / 1000),
       proven: rotation.proven,
       ...(rotation.rejected && { rejected_fingerprint: rotation.rejected.fingerprint }),
-      ...(fault && { last_error: `the key's source ${fault.message}` }),
+      ...(fault && { reason: `the key's source ${fault.message}` }),
       ...(nextStep !== undefined && { next_step: nextStep })
     }
   }

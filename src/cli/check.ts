@@ -1,5 +1,6 @@
 import type { Command } from './command.ts'
-import { runChecks, type CheckResult } from './checks.ts'
+import type { CheckResult } from './check-result.ts'
+import { runChecks } from './checks.ts'
 import { SettingsError } from '../config/load.ts'
 import type { Settings } from '../config/table.ts'
 

@@ -12,6 +12,8 @@ export interface Command {
   options: NonNullable<ParseArgsConfig['options']>
   /** Takes the settings' flags too; without it such a flag is unknown. */
   takesSettings: boolean
+  /** Takes words behind its name that are no flags, perhaps only behind `--`; without it they are wrong usage. */
+  takesArguments?: true | 'behind dashes'
   /** Resolves to the exit code: 0 done, 1 failed, 2 wrong usage. */
   run (invocation: Invocation): Promise<number>
 }
@@ -24,8 +26,18 @@ export interface Invocation {
   /** Values of the command's own options. */
   options: Record<string, OptionValue>
   /** Decodes and checks the settings; throws SettingsError, which main.ts prints (exit 2). */
-  settings (overrides?: Record<string, string>): Settings
+  settings (wishes?: SettingWishes): Settings
   terminal: Terminal
+}
+
+/** How a command wants the settings other than `start` has them. */
+export interface SettingWishes {
+  /** Flags that the command sets itself; nobody else may. */
+  flags?: Record<string, string>
+  /** Instead of the table's defaults, by variable. */
+  defaults?: Record<string, string>
+  /** Variables of ours that don't count for this command, neither in the environment nor in `.env`. */
+  isIgnored? (name: string): boolean
 }
 
 /** The process as a command may see it: main.ts makes the real one, tests make their own. */
@@ -34,7 +46,7 @@ export interface Terminal {
   stderr: NodeJS.WritableStream & { isTTY?: boolean }
   environment: Record<string, string | undefined>
   cwd: string
-  /** Aborted by the first SIGINT or SIGTERM. */
+  /** Aborted by the first SIGINT or SIGTERM, with the signal's name as reason. */
   interrupted: AbortSignal
   /** Listens to SIGHUP. Returns an unsubscribe function. */
   onHangup (listener: () => void): () => void

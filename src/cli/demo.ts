@@ -15,6 +15,7 @@ export const command: Command = {
   help: `
 Starts a sandbox that behaves like the API, with a key of its own and some thousand devices, and the proxy in front of it;
 sends a few requests and shows what each side saw. Everything is deleted at the end (Ctrl-C). Takes another port if 8080 is taken.
+Of your own settings only flags, PROXY_LISTEN and PROXY_LOG_LEVEL count; your access key is not touched.
 
   izuma-proxy demo
   izuma-proxy demo --once        show it and exit`,
@@ -42,10 +43,15 @@ async function runDemo ({ settings: load, options, terminal }: Invocation, sandb
   await writeFile(join(folder, 'ca.pem'), sandbox.caPem)
   await writeFile(join(folder, 'access-key'), sandbox.accessKey, { mode: 0o600 })
   const settings = load({
-    '--api-host': sandbox.origin,
-    '--ca-file': join(folder, 'ca.pem'),
-    '--access-key-file': join(folder, 'access-key'),
-    '--trail': `sqlite:${join(folder, 'trail.db')}`
+    flags: {
+      '--api-host': sandbox.origin,
+      '--ca-file': join(folder, 'ca.pem'),
+      '--access-key-file': join(folder, 'access-key'),
+      '--trail': `sqlite:${join(folder, 'trail.db')}`
+    },
+    defaults: { PROXY_LOG_LEVEL: 'error' },
+    // Whoever has set up the real thing, or half of it, may still try the demo.
+    isIgnored: name => /^(IZUMA|PROXY)_/.test(name) && name !== 'PROXY_LISTEN' && name !== 'PROXY_LOG_LEVEL'
   })
   const { proxy, url } = await startOnFreePort(settings, terminal)
   try {
@@ -69,8 +75,7 @@ async function startOnFreePort (settings: Settings, terminal: Terminal): Promise
 }
 
 async function start (settings: Settings, terminal: Terminal): Promise<{ proxy: Proxy, url: string }> {
-  const quiet: Settings = { ...settings, logLevel: 'error' }
-  const proxy = await buildProxy({ settings: quiet, environment: {}, stdout: terminal.stdout, program: { version: version(), node: terminal.nodeVersion } })
+  const proxy = await buildProxy({ settings, environment: {}, stdout: terminal.stdout, program: { version: version(), node: terminal.nodeVersion } })
   try {
     return { proxy, ...await listen(proxy) }
   } catch (error) {

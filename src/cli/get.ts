@@ -30,6 +30,7 @@ On a terminal, standard error shows how far it is. Exits 1 if the API or the pro
     url: { type: 'string' }
   },
   takesSettings: true,
+  takesArguments: true,
   async run (invocation) {
     const wish = readWish(invocation)
     const url = text(invocation.options['url'])

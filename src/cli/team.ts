@@ -54,6 +54,7 @@ given several times. --expires takes 30d, 12h, a time such as 2027-01-31T12:00:0
     json: { type: 'boolean' }
   },
   takesSettings: true,
+  takesArguments: true,
   async run (invocation) {
     const [action = '', ...args] = invocation.args
     const run = Object.hasOwn(actions, action) ? actions[action] : undefined

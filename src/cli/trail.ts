@@ -35,9 +35,10 @@ Filters: --member, --method, --path (with * at the end), --status (404, 404,500,
 with eq, neq, in, nin, gte, lte. list shows the latest ones, 50 unless --limit says otherwise (2 to 1000).`,
   options: { ...filterOptions, json: { type: 'boolean' }, bundle: { type: 'boolean' }, format: { type: 'string' } },
   takesSettings: true,
+  takesArguments: true,
   async run (invocation) {
     const [action = 'list', ...ids] = invocation.args
-    const run = actions[action]
+    const run = Object.hasOwn(actions, action) ? actions[action] : undefined
     if (run === undefined) throw new UsageError(`there is no "trail ${action}": list, show, tail or export`)
     const query = parseFilters(invocation.options, Date.now())
     const settings = invocation.settings()

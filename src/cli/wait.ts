@@ -18,6 +18,7 @@ Asks /_proxy/readyz of the proxy at PROXY_LISTEN again and again. Exits 0 as soo
   takesSettings: true,
   async run ({ settings: load, options, terminal }) {
     const settings = load()
+    if (settings.tlsClientCaFile !== undefined && settings.healthListen === undefined) throw new UsageError(mutualTls)
     const deadline = performance.now() + parseMax(String(options['max']))
     let reason = 'no answer yet'
     while (performance.now() < deadline && !terminal.interrupted.aborted) {
@@ -29,6 +30,8 @@ Asks /_proxy/readyz of the proxy at PROXY_LISTEN again and again. Exits 0 as soo
     return 1
   }
 }
+
+const mutualTls = 'with mutual TLS the listener answers nobody without a client certificate, this command included: set PROXY_HEALTH_LISTEN, e.g. to 127.0.0.1:9090'
 
 function parseMax (text: string): number {
   if (!/^[0-9]+(ms|s|m|h|d)$/.test(text)) throw new UsageError(`--max ${text}: expected ${duration.expected}`)

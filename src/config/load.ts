@@ -10,6 +10,8 @@ export interface Sources {
   environment: Record<string, string | undefined>
   /** Content of `.env`, parsed. */
   dotenv: Record<string, string>
+  /** What a command has instead of the table's defaults, by variable. */
+  defaults?: Record<string, string>
 }
 
 /** Every wrong setting at once: one line each, with what to do. */
@@ -26,15 +28,23 @@ export class SettingsError extends Error {
 export function loadSettings (sources: Sources): Settings {
   const problems = findUnknownNames(sources)
   const settings: Partial<Record<SettingKey, unknown>> = {}
-  for (const [key, row] of rows) settings[key] = loadOne(row, sources, problems)
-  if (problems.length === 0) problems.push(...checkTogether(settings as Settings, sources.environment))
+  const wrong = new Set<SettingKey>()
+  for (const [key, row] of rows) {
+    const before = problems.length
+    settings[key] = loadOne(row, sources, problems)
+    if (problems.length > before) wrong.add(key)
+  }
+  problems.push(...checkTogether(settings as Settings, wrong, sources.environment))
   if (problems.length > 0) throw new SettingsError(problems)
   return settings as Settings
 }
 
 function loadOne (row: Row, sources: Sources, problems: string[]): unknown {
   const given = findGiven(row, sources)
-  if (given === undefined) return row.default === undefined ? undefined : row.kind.decode(row.default)
+  if (given === undefined) {
+    const usual = sources.defaults?.[row.env] ?? row.default
+    return usual === undefined ? undefined : row.kind.decode(usual)
+  }
   const shown = row.sensitive ? '(value not shown)' : JSON.stringify(given.text)
   if (!Value.Check(row.kind.schema, given.text)) {
     problems.push(`${given.name} = ${shown}: expected ${row.kind.expected}`)

@@ -1,10 +1,18 @@
 import { isIP } from 'node:net'
 import type { ListenAddress } from './kinds.ts'
-import type { Settings } from './table.ts'
+import type { SettingKey, Settings } from './table.ts'
 
-/** Rules on several settings, and on the environment around them. Each line says what to do. */
-export function checkTogether (settings: Settings, environment: Record<string, string | undefined>): string[] {
-  return [...checkListener(settings), ...checkAccessKey(settings), ...checkEnvironment(environment)]
+/**
+ * Rules on several settings, and on the environment around them. Each line says what to do. What is wrong by itself has
+ * its line already: rules that would need it are left out.
+ */
+export function checkTogether (settings: Settings, wrong: ReadonlySet<SettingKey>, environment: Record<string, string | undefined>): string[] {
+  const isSound = (...keys: SettingKey[]) => !keys.some(key => wrong.has(key))
+  return [
+    ...isSound('listen', 'teamFile', 'tlsCertFile', 'tlsKeyFile', 'tlsClientCaFile') ? checkListener(settings) : [],
+    ...checkAccessKey(settings),
+    ...checkEnvironment(environment)
+  ]
 }
 
 function * checkListener ({ listen, teamFile, tlsCertFile, tlsKeyFile, tlsClientCaFile }: Settings) {

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { isIP, type Socket } from 'node:net'
 import { Client, Pool, ProxyAgent, buildConnector, type Dispatcher } from 'undici'
 import type { Settings } from '../config/table.ts'
@@ -47,7 +46,7 @@ export class TrackedClient extends Client {
 }
 
 export function openConnections (origin: string, settings: ConnectionSettings, maxHeaderBytes: number): Connections {
-  const tls = verifiedTls(settings.caFile === undefined ? undefined : readFileSync(settings.caFile, 'utf8'))
+  const tls = verifiedTls(settings)
   const connect = buildConnector({ ...tls, timeout: settings.upstreamConnectTimeout, allowH2: false, maxCachedSessions: 100 })
   const clientOptions: Client.Options = {
     pipelining: 1,

@@ -1,7 +1,6 @@
 import proxy from '@fastify/http-proxy'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { readFileSync } from 'node:fs'
 import { Agent } from 'node:https'
 import { regions } from '../config/regions.ts'
 import type { Settings } from '../config/table.ts'
@@ -61,7 +60,7 @@ async function upstream (app: FastifyInstance, { settings, forwarding }: Upstrea
 
 function describeDial (app: FastifyInstance, origin: string, settings: Settings) {
   const key = app.accessKey.current()
-  const tls = verifiedTls(settings.caFile === undefined ? undefined : readFileSync(settings.caFile, 'utf8'))
+  const tls = verifiedTls(settings)
   return {
     origin: origin.replace(/^https/, 'wss'),
     headers: key === undefined ? {} : { Authorization: `Bearer ${key.reveal()}` },

@@ -25,7 +25,7 @@ test('without a key it is not ready, and recovers by itself when the file comes'
   const { app, report, until, lines } = await buildKeyApp(t, { IZUMA_ACCESS_KEY_FILE: file })
   t.equal(app.accessKey.current(), undefined)
   t.same(app.accessKey.known(), [])
-  t.match(await report(), { state: 'failed', ready: false, details: { fingerprint: null, last_error: /does not exist/, next_step: /put the key there/ } })
+  t.match(await report(), { state: 'failed', ready: false, details: { fingerprint: null, reason: /does not exist/, next_step: /put the key there/ } })
   const heard: unknown[] = []
   app.accessKey.onChange(key => heard.push(key?.reveal()))
   const key = makeKey()
@@ -74,7 +74,7 @@ test('goes on with the key it has when the file is gone, empty, open to others o
   ]
   for (const [change, reason] of spoil) {
     change()
-    const { state, ready } = await waitFor('the reason', report, ({ details }) => reason.test(String(details?.['last_error'])))
+    const { state, ready } = await waitFor('the reason', report, ({ details }) => reason.test(String(details?.['reason'])))
     t.match({ state, ready, key: app.accessKey.current()?.reveal() }, { state: 'degraded', ready: true, key })
   }
   writeKeyFile(file, next)
@@ -160,7 +160,7 @@ test('tries a failed command again by itself, and logs what it said without the 
   const key = makeKey()
   const leak = makeKey()
   const { report, until, text, lines } = await buildKeyApp(t, { IZUMA_ACCESS_KEY_COMMAND: `echo "no luck with ${leak}" >&2; cat ${file} 2>/dev/null`, PATH: '/usr/bin:/bin' })
-  t.match(await report(), { state: 'failed', ready: false, details: { last_error: /ended with exit code 1/, next_step: /run the command in a shell/ } })
+  t.match(await report(), { state: 'failed', ready: false, details: { reason: /ended with exit code 1/, next_step: /run the command in a shell/ } })
   t.match(lines()[0], { level: 40, said: 'no luck with [access key removed]\n' })
   writeKeyFile(file, key)
   t.ok(await until(key) < 3000)

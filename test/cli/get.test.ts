@@ -34,7 +34,7 @@ async function run (words: string[], { stderrIsTerminal = false }: { stderrIsTer
     pid: process.pid,
     nodeVersion: process.version
   }
-  const code = await runCommandLine(['get', ...words], terminal, {})
+  const code = await runCommandLine(['get', ...words], terminal, () => ({}))
   return { code, ...output }
 }
 

@@ -27,7 +27,7 @@ function run (root: string, ...words: string[]) {
     pid: process.pid,
     nodeVersion: process.version
   }
-  const done = runCommandLine(['trail', ...words, '--trail', `sqlite:${join(root, 'trail.db')}`], terminal, {})
+  const done = runCommandLine(['trail', ...words, '--trail', `sqlite:${join(root, 'trail.db')}`], terminal, () => ({}))
   return { done, output, stop: () => stop.abort() }
 }
 

@@ -47,6 +47,18 @@ t.test('every wrong setting is named in one message', async t => {
   t.match(all, /IZUMA_API_HOST = "http:\/\/api\.example": expected https:\/\/host\[:port\] and nothing else/)
 })
 
+t.test('what does not go together is named beside what is wrong by itself, unless that is the reason', async t => {
+  t.match(problemsOf({ environment: { PROXY_LISTEN: '0.0.0.0:8080', IZUMA_REGION: 'mars', NODE_TLS_REJECT_UNAUTHORIZED: '0' } }), [/mars/, /PROXY_TEAM_FILE/, /unset it/])
+  t.match(problemsOf({ flags: { '--tls-cert-file': '', '--listen': 'nowhere' } }), [/--listen/, /--tls-cert-file/])
+  t.equal(problemsOf({ flags: { '--tls-cert-file': '', '--listen': 'nowhere' } }).length, 2)
+})
+
+t.test('a command may have defaults of its own, the weakest of all', async t => {
+  const defaults = { PROXY_LOG_LEVEL: 'warn' }
+  t.equal(load({ defaults }).logLevel, 'warn')
+  t.equal(load({ defaults, dotenv: { PROXY_LOG_LEVEL: 'debug' } }).logLevel, 'debug')
+})
+
 t.test('the key is never a flag, and a secret value is never shown', async t => {
   t.match(problemsOf({ flags: { '--access-key': 'x' } }), [/never a flag/])
   const secret = 'postgres//user:hunter2@db'

@@ -1,11 +1,13 @@
 import t, { type Test } from 'tap'
 import { ask, type Answer } from '../support/client.ts'
 import { startApi, startRawApi } from '../support/api-server.ts'
+import { makeAuthority } from '../support/certificates.ts'
 import { makeAccessKey, startProxy, type StartedProxy } from '../support/proxy.ts'
 import { startRelay } from '../support/relay.ts'
 import type { TLSSocket } from 'node:tls'
 
 const accessKey = makeAccessKey()
+const { ca } = makeAuthority()
 const closed = (rows: Array<{ outcome: string }>) => rows.length > 0 && rows.every(row => row.outcome !== 'open')
 
 async function timed (asking: Promise<Answer>): Promise<Answer & { tookMs: number }> {
@@ -25,14 +27,14 @@ function checkOwnError (t: Test, answer: Answer, status: number, type: string): 
 t.test('nobody listens at the API: 502 within a second', async t => {
   const relay = await startRelay(1)
   await relay.close()
-  const proxy = await startProxy(t, { api: { origin: `https://127.0.0.1:${relay.port}`, ca: '' }, accessKey })
+  const proxy = await startProxy(t, { api: { origin: `https://127.0.0.1:${relay.port}`, ca }, accessKey })
   const answer = await timed(ask(proxy.url, '/v3/devices'))
   checkOwnError(t, answer, 502, 'upstream_unreachable')
   t.ok(answer.tookMs < 1000, `took ${answer.tookMs} ms`)
 })
 
 t.test('a name that does not resolve: 502 within six seconds', async t => {
-  const proxy = await startProxy(t, { api: { origin: 'https://no-such-host.invalid', ca: '' }, accessKey })
+  const proxy = await startProxy(t, { api: { origin: 'https://no-such-host.invalid', ca }, accessKey })
   const answer = await timed(ask(proxy.url, '/v3/devices'))
   checkOwnError(t, answer, 502, 'upstream_unreachable')
   t.ok(answer.tookMs < 6000)

@@ -11,10 +11,14 @@ import { startApi } from '../support/api-server.ts'
 import { startProcess } from '../support/process.ts'
 import { makeAccessKey } from '../support/proxy.ts'
 
-// Bodies of any size with bounded memory. 1 GiB each way: STREAM_MIB=1024.
+// Bodies of any size with bounded memory, whose reader is slower than their writer. The long way, half an hour:
+// STREAM_MIB=1024 STREAM_RATE_MIB=1
 
 const mib = 1024 * 1024
 const sizeMib = Number(process.env['STREAM_MIB'] ?? 96)
+/** What the reader takes in a second. */
+const rateMib = Number(process.env['STREAM_RATE_MIB'] ?? 64)
+const timeout = 60_000 + 3 * 1000 * sizeMib / rateMib
 const block = randomBytes(mib)
 
 function * blocks (count: number): Generator<Buffer> {
@@ -68,7 +72,19 @@ async function hashOf (stream: AsyncIterable<Buffer>): Promise<string> {
   return hash.digest('hex')
 }
 
-t.test(`${sizeMib} MiB down: equal digests, the first byte before the last is sent, bounded memory`, async t => {
+/** Takes no more than `rateMib` a second. */
+async function * slowly (stream: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  const startedAt = performance.now()
+  let taken = 0
+  for await (const chunk of stream) {
+    yield chunk
+    taken += chunk.length
+    const aheadMs = taken / (rateMib * mib) * 1000 - (performance.now() - startedAt)
+    if (aheadMs > 10) await new Promise(resolve => setTimeout(resolve, aheadMs))
+  }
+}
+
+t.test(`${sizeMib} MiB down to a reader of ${rateMib} MiB/s: equal digests, the first byte before the last is sent, bounded memory`, { timeout }, async t => {
   let sent = 0
   const { proxy, residentBytes } = await start(t, async (_request, response) => {
     response.writeHead(200, { 'Content-Type': 'application/octet-stream', 'Content-Length': sizeMib * mib })
@@ -81,31 +97,36 @@ t.test(`${sizeMib} MiB down: equal digests, the first byte before the last is se
   let peak = 0
   const hash = createHash('sha256')
   let first = true
-  for await (const chunk of answer as AsyncIterable<Buffer>) {
+  for await (const chunk of slowly(answer)) {
     if (first) t.ok(sent < sizeMib, `the first byte came after ${sent} MiB were taken from the API`)
     first = false
     hash.update(chunk)
     peak = Math.max(peak, residentBytes())
   }
   t.equal(hash.digest('hex'), wanted)
+  t.comment(`memory grew by ${Math.round((peak - before) / mib)} MiB`)
   t.ok(peak - before < 64 * mib, `memory grew by ${Math.round((peak - before) / mib)} MiB`)
 })
 
-t.test(`${sizeMib} MiB up: equal digests, the length kept, bounded memory`, async t => {
+t.test(`${sizeMib} MiB up to a reader of ${rateMib} MiB/s: equal digests, the length kept, bounded memory`, { timeout }, async t => {
   let firstAt = 0
   const { proxy, residentBytes } = await start(t, async (incoming, response) => {
     incoming.once('data', () => { firstAt = performance.now() })
     const length = incoming.headers['content-length']
-    response.end(JSON.stringify({ digest: await hashOf(incoming), length }))
+    response.end(JSON.stringify({ digest: await hashOf(slowly(incoming)), length }))
   })
   const before = residentBytes()
   const { asked, answered } = open(proxy.url, '/upload', { method: 'POST', headers: { 'Content-Length': sizeMib * mib } })
+  let peak = 0
+  const watch = setInterval(() => { peak = Math.max(peak, residentBytes()) }, 100)
   await pipeline(Readable.from(blocks(sizeMib)), asked)
   const sentAt = performance.now()
   const text = await readText(await answered)
+  clearInterval(watch)
   t.same(JSON.parse(text), { digest: wanted, length: String(sizeMib * mib) })
   t.ok(firstAt < sentAt, 'forwarded before the last byte was read')
-  const grown = residentBytes() - before
+  const grown = Math.max(peak, residentBytes()) - before
+  t.comment(`memory grew by ${Math.round(grown / mib)} MiB`)
   t.ok(grown < 64 * mib, `memory grew by ${Math.round(grown / mib)} MiB`)
 })
 

@@ -20,7 +20,8 @@ export interface RunResult { code: number | null, stdout: string, stderr: string
 
 interface SpawnOptions { cwd: string, environment?: Record<string, string | undefined> }
 
-function spawnMain (words: string[], { cwd, environment = {} }: SpawnOptions): ChildProcess {
+/** `izuma-proxy …`, under way. */
+export function spawnMain (words: string[], { cwd, environment = {} }: SpawnOptions): ChildProcess {
   const { PATH, HOME } = process.env
   return spawn(process.execPath, [main, ...words], { cwd, env: { PATH, HOME, ...environment }, stdio: ['ignore', 'pipe', 'pipe'] })
 }

@@ -18,7 +18,7 @@ function openFolder (t: Test) {
     const written = { out: '', err: '' }
     const write = (to: 'out' | 'err') => new Writable({ write (chunk, _encoding, done) { written[to] += String(chunk); done() } })
     const terminal = { stdout: write('out'), stderr: write('err'), environment: { PROXY_TEAM_FILE: file }, cwd: folder, interrupted: new AbortController().signal, onHangup: () => () => {} } as unknown as Terminal
-    const code = await runCommandLine(['team', ...words], terminal, {})
+    const code = await runCommandLine(['team', ...words], terminal, () => ({}))
     return { code, ...written }
   }
   return { folder, file, team, read: () => JSON.parse(readFileSync(file, 'utf8')) as { members: Record<string, { tokens?: Array<{ sha256: string, created?: string, expires?: string, note?: string }>, [name: string]: unknown }> } }

@@ -1,0 +1,63 @@
+import { writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { connect, type AddressInfo, type Socket } from 'node:net'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { startSandbox } from '../../src/sandbox/index.ts'
+import { makeFolder, runHere } from '../support/terminal.ts'
+
+t.test('check says what is right, and exits 1 with a way out when something is not', async t => {
+  const folder = makeFolder(t)
+  const sandbox = await startSandbox({ devices: 5, quiet: true })
+  t.teardown(() => sandbox.close())
+  writeFileSync(join(folder, 'ca.pem'), sandbox.caPem)
+  writeFileSync(join(folder, 'key'), sandbox.accessKey, { mode: 0o600 })
+  writeFileSync(join(folder, 'open-key'), sandbox.accessKey, { mode: 0o644 })
+  const common = ['check', '--json', '--listen', '127.0.0.1:0', '--api-host', sandbox.origin, '--trail', `sqlite:${join(folder, 'trail.db')}`]
+  const fine = await runHere([...common, '--ca-file', join(folder, 'ca.pem'), '--access-key-file', join(folder, 'key')])
+  t.equal(fine.code, 0, fine.stdout + fine.stderr)
+  const { ok, checks } = JSON.parse(fine.stdout) as { ok: boolean, checks: Array<{ name: string, state: string }> }
+  t.equal(ok, true)
+  t.same(checks.map(({ name }) => name), ['settings', 'key', 'dns', 'tls', 'api', 'clock', 'channel', 'listener', 'team', 'trail', 'fleet'])
+  const wrong = await runHere([...common, '--access-key-file', join(folder, 'open-key')])
+  t.equal(wrong.code, 1)
+  const failed = (JSON.parse(wrong.stdout) as { checks: Array<{ name: string, state: string, fix?: string }> }).checks.filter(({ state }) => state === 'failed')
+  t.match(failed, [{ name: 'key', fix: /0600/ }, { name: 'tls', fix: /IZUMA_CA_FILE/ }])
+})
+
+t.test('check finds what start would fail over: certificates, the store, a forward proxy', async t => {
+  const folder = makeFolder(t)
+  const sandbox = await startSandbox({ devices: 5, quiet: true })
+  t.teardown(() => sandbox.close())
+  writeFileSync(join(folder, 'ca.pem'), sandbox.caPem)
+  const key = join(folder, 'key')
+  writeFileSync(key, sandbox.accessKey, { mode: 0o600 })
+  writeFileSync(join(folder, 'broken.db'), 'this is no database, whatever its name says')
+  const forward = await startForwardProxy(t)
+  const check = async (...words: string[]) => {
+    const { stdout } = await runHere(['check', '--json', '--listen', '127.0.0.1:0', '--api-host', sandbox.origin, '--ca-file', join(folder, 'ca.pem'), '--access-key-file', key, '--trail', `sqlite:${join(folder, 'trail.db')}`, ...words])
+    return (JSON.parse(stdout) as { checks: Array<{ name: string, state: string, found: string }> }).checks.filter(({ state }) => state === 'failed' || state === 'warning')
+  }
+  t.match(await check('--tls-cert-file', key, '--tls-key-file', key), [{ name: 'listener', found: /PROXY_TLS_CERT_FILE=.*key: holds no PEM certificate/ }])
+  t.match(await check('--trail', `sqlite:${join(folder, 'broken.db')}`), [{ name: 'trail', found: /not a database/ }])
+  t.match(await check('--trail', 'postgres://nobody@127.0.0.1:1/none'), [{ name: 'trail', state: 'warning', found: /ECONNREFUSED/ }])
+  t.match(await check('--https-proxy', 'http://127.0.0.1:1'), [{ name: 'api', state: 'failed', found: /ECONNREFUSED/ }])
+  t.same(await check('--https-proxy', forward.url), [])
+  t.equal(forward.tunnels, 1)
+})
+
+async function startForwardProxy (t: Test): Promise<{ url: string, tunnels: number }> {
+  const forward = { url: '', tunnels: 0 }
+  const server = createServer().on('connect', ({ url = '' }, client: Socket) => {
+    forward.tunnels++
+    const upstream = connect(Number(url.split(':')[1]), '127.0.0.1', () => {
+      client.write('HTTP/1.1 200 Connection Established\r\n\r\n')
+      client.pipe(upstream).pipe(client)
+    })
+    for (const socket of [client, upstream]) socket.on('error', () => {}).on('close', () => { client.destroy(); upstream.destroy() })
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => { server.close() })
+  forward.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  return forward
+}
