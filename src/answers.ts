@@ -1,3 +1,4 @@
+import { STATUS_CODES } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { catalogue, errorBody, isProxyError, proxyError, type ErrorType, type ProxyError } from './errors.ts'
 
@@ -25,7 +26,9 @@ export function writeError (request: FastifyRequest, reply: FastifyReply, error:
   if (response.headersSent || response.destroyed) return void response.destroy()
   const body = Buffer.from(JSON.stringify(errorBody(error, request.entry.id)))
   const own = Object.entries(describeHeaders(error, request.entry.id)).flat()
-  response.writeHead(catalogue[error.type].code, [...own, 'Content-Length', String(body.length), ...headers])
+  // Named, since upstream's may be set already: a head that couldn't be written keeps it.
+  const { code } = catalogue[error.type]
+  response.writeHead(code, STATUS_CODES[code] ?? 'Error', [...own, 'Content-Length', String(body.length), ...headers])
   response.end(body)
 }
 

@@ -6,7 +6,7 @@ import { createScrubber, scrubHeaderValue } from './access-key/scrubber.ts'
 import { writeError } from './answers.ts'
 import { regions } from './config/regions.ts'
 import type { Settings } from './config/table.ts'
-import { createAnswerHeaders, forwardRequestHeaders, forwardResponseHeaders } from './guard/plugin.ts'
+import { createAnswerHeaders, forwardReasonPhrase, forwardRequestHeaders, forwardResponseHeaders } from './guard/plugin.ts'
 import { createErrorReader } from './trail/error-body.ts'
 import type { Forwarding } from './upstream/forwarding.ts'
 
@@ -31,6 +31,7 @@ export function makeForwarding (settings: Settings, app: FastifyInstance): Forwa
       const flat = forwardResponseHeaders(raw, { apiOrigin, proxyOrigin: () => proxyOrigin(request) })
       return scrubValues(flat, app)
     },
+    reasonPhrase: text => scrubHeaderValue(forwardReasonPhrase(text), app.accessKey.known()),
     ownHeaders,
     bodyTransform (headers, request) {
       const scrubber = isSearchable(headers) ? createScrubber(app.accessKey.known()) : undefined

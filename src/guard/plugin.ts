@@ -23,7 +23,7 @@ import { describeRefusedTarget, judgeTarget } from './target.ts'
 
 export { listenerOptions, serverOptions } from './listener.ts'
 export { forwardRequestHeaders } from './request-headers.ts'
-export { forwardResponseHeaders } from './response-headers.ts'
+export { forwardReasonPhrase, forwardResponseHeaders } from './response-headers.ts'
 
 type GuardSettings = Pick<Settings, 'allowedHosts' | 'allowedOrigins' | 'clientBodyIdleTimeout' | 'listen' | 'tlsCertFile' | 'upstreamConnections'>
 

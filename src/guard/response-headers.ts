@@ -46,6 +46,13 @@ export function forwardResponseHeaders (raw: ReadonlyArray<string | Buffer>, opt
   return removeNamed(headers, named)
 }
 
+const reasonPhrase = /^[\t -~\x80-\xff]*$/
+
+/** One that Node would refuse to send is left out (RFC 9112 §4: no client relies on it). */
+export function forwardReasonPhrase (text: string): string {
+  return reasonPhrase.test(text) ? text : ''
+}
+
 // Header bytes are latin1 to Node on the way out as well, so every byte survives.
 function readText (text: string | Buffer): string {
   return typeof text === 'string' ? text : text.toString('latin1')

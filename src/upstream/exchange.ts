@@ -87,7 +87,7 @@ export class Exchange implements Dispatcher.DispatchHandler, ConnectionUser {
     const flat = this.context.responseHeaders(readRawHeaders(controller), this.request)
     if (this.#transform?.changesLength) dropBodyFacts(flat)
     else if (typeof headers['content-length'] === 'string') this.#remaining = Number(headers['content-length'])
-    raw.writeHead(status, statusMessage, [...flat, ...this.context.ownHeaders(this.request)])
+    raw.writeHead(status, this.context.reasonPhrase(statusMessage), [...flat, ...this.context.ownHeaders(this.request)])
     // A body that came in the same segment has been written by then, and goes out together with the headers.
     queueMicrotask(this.#flushHeaders)
   }

@@ -11,6 +11,8 @@ export interface Forwarding {
   requestHeaders (request: FastifyRequest): string[]
   /** guard: upstream's headers that come down. */
   responseHeaders (headers: string[], request: FastifyRequest): string[]
+  /** guard, access-key: what upstream says beside its status. */
+  reasonPhrase (text: string): string
   /** Headers that every answer of this request carries: our id, CORS, advice. */
   ownHeaders (request: FastifyRequest): string[]
   /** access-key: what an answer's body passes through; `undefined` when nothing has to be looked into. */
