@@ -1,14 +1,21 @@
 import { renderAdvice } from '../advice/reference.ts'
 import { renderReference } from '../config/reference.ts'
+import { pagesReference } from '../pages/reference.ts'
 import type { Command } from './command.ts'
 
 const advice = `## Advice
 
-\`X-Proxy-Advice\` on an answer names what looks wrong with the request, by the API's own documentation. Nothing is blocked or changed.`
+\`X-Proxy-Advice\` on an answer names what looks wrong with the request, by the API's own documentation. Nothing is blocked or changed. It is a
+structured field (RFC 9651), a list of names with a text each; the log line and the trail's \`notes\` have the names.
+
+\`\`\`
+$ curl -s -o /dev/null -D - 'http://127.0.0.1:8080/v3/devices/sensor-17' | grep -i advice
+X-Proxy-Advice: not_a_device_id;text="A Device ID has 32 hexadecimal digits; this is a name of another kind. To find a device by its endpoint name (its PSK identity too): GET /v3/devices?endpoint_name__eq=NAME"
+\`\`\``
 
 /** config/README.md, whole. */
 export function renderPage (): string {
-  return [renderReference(), advice, '', renderAdvice()].join('\n')
+  return [renderReference(), pagesReference, advice, '', renderAdvice()].join('\n')
 }
 
 export const command: Command = {

@@ -129,7 +129,7 @@ function describePlot ({ unit, lines }: PlotData, element: HTMLElement, handlers
   const bars = UPlot.paths.bars?.({ size: [0.8, 12] })
   return {
     ...sizeOf(element),
-    padding: [6, 6, 0, 0],
+    padding: [6, 16, 0, 0],
     legend: { show: false },
     cursor: { y: false, points: { size: 5 }, drag: { x: true, y: false, setScale: false, dist: 4 }, sync: { key: 'time', filters: { pub: type => type === 'mousemove' || type === 'mouseleave' } }, bind: { dblclick: () => () => { handlers.current.onReset(); return null } } },
     scales: { y: { range: (_plot, _least, most) => [0, Math.max(most * 1.1, leastTop[unit])] } },
