@@ -10,6 +10,8 @@ import { runCommandLine } from './cli/command-line.ts'
 const notOurs = ['SIGHUP', 'SIGILL', 'SIGTRAP', 'SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGSEGV', 'beforeExit'] as const
 
 async function main (): Promise<void> {
+  // Node's own answer is a debugger on a port that every user of this machine can connect to, and read the key by.
+  process.on('SIGUSR1', () => {})
   const interrupted = new AbortController()
   const finished = Promise.withResolvers<number>()
   const grace = closeWithGrace({ delay: false, logger: null, skip: [...notOurs] }, async ({ err, signal }) => {
