@@ -142,7 +142,7 @@ function readFolder (folder: string): string {
 
 t.test('the access key and the member token are nowhere but where they belong', async t => {
   const canary = await startCanary(t)
-  const { folder, proxy, sandbox, token, words, collector } = canary
+  const { folder, proxy, words, collector } = canary
   const seen: Seen = new Map()
   await drive(canary, seen)
   seen.set('the process list', readFileSync(`/proc/${proxy.pid}/cmdline`, 'latin1'))
