@@ -15,6 +15,31 @@ export function findMistakes (schema: TSchema, value: unknown, path: string): st
   return Value.Check(schema, value) ? [] : [describe(schema, value, path)]
 }
 
+/**
+ * What of a value fits its schema, so that it can be looked at further, whatever is wrong elsewhere. Items of a list keep
+ * their places: one that doesn't fit is a hole.
+ */
+export function keepFitting (schema: TSchema, value: unknown): unknown {
+  const { type, items, properties = {}, patternProperties = {} } = schema as ObjectSchema & { type?: string, items?: TSchema }
+  if (type === 'array' && items !== undefined) return Array.isArray(value) ? keepItems(items, value) : undefined
+  if (type !== 'object') return Value.Check(schema, value) ? value : undefined
+  if (!isObject(value)) return undefined
+  const ofName = (name: string) => Object.hasOwn(properties, name) ? properties[name] : Object.values(patternProperties)[0]
+  return Object.fromEntries(Object.entries(value).map(([name, item]) => {
+    const known = ofName(name)
+    return [name, known === undefined ? undefined : keepFitting(known, item)] as const
+  }).filter(([, item]) => item !== undefined))
+}
+
+function keepItems (schema: TSchema, list: unknown[]): unknown[] {
+  const kept: unknown[] = []
+  list.forEach((item, index) => {
+    const fitting = keepFitting(schema, item)
+    if (fitting !== undefined) kept[index] = fitting
+  })
+  return kept
+}
+
 function findInObject (schema: ObjectSchema, value: Record<string, unknown>, path: string): string[] {
   const missing = (schema.required ?? []).filter(name => !Object.hasOwn(value, name)).map(name => `${join(path, name)}: is missing`)
   return [...missing, ...Object.entries(value).flatMap(([name, item]) => findInProperty(schema, name, item, join(path, name)))]
@@ -24,7 +49,8 @@ function findInProperty ({ properties, patternProperties }: ObjectSchema, name: 
   if (properties !== undefined && Object.hasOwn(properties, name)) return findMistakes(properties[name] as TSchema, item, path)
   const [named] = Object.entries(patternProperties ?? {})
   if (named !== undefined) {
-    return new RegExp(named[0]).test(name) ? findMistakes(named[1], item, path) : [`${path}: this name won't do: letters, digits and . _ @ + -, at most 64, the first a letter or digit`]
+    const wrong = new RegExp(named[0]).test(name) ? [] : [`${path}: this name won't do: letters, digits and . _ @ + -, at most 64, the first a letter or digit`]
+    return [...wrong, ...findMistakes(named[1], item, path)]
   }
   const nearest = suggest(name, Object.keys(properties ?? {}))
   return [`${path}: no such property${nearest === undefined ? '' : `; did you mean ${nearest}?`}`]

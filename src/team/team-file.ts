@@ -3,10 +3,10 @@ import { duration } from '../config/kinds.ts'
 import { SettingsError } from '../config/load.ts'
 import { findDuplicateNames } from './duplicate-names.ts'
 import type { KeyLimits, MemberLimits } from './limits.ts'
-import { findMistakes, join } from './mistakes.ts'
+import { findMistakes, join, keepFitting } from './mistakes.ts'
 import { parseRule } from './pattern.ts'
 import { parseDevice, type PolicySource } from './policy.ts'
-import { teamSchema, type MemberJson, type TeamJson } from './team-schema.ts'
+import { teamSchema, type MemberJson, type TeamJson, type TokenJson } from './team-schema.ts'
 import type { Rate } from './token-bucket.ts'
 
 /** A team file, decoded. */
@@ -63,11 +63,22 @@ export function parseTeam (path: string, text: string): TeamJson {
     throw new TeamFileError(path, [`is not JSON: ${describeSyntaxError(error as Error)}`])
   }
   // The compiled check takes a tenth of the time, and nearly every file is right.
-  const mistakes = [...(checker().Check(json) ? [] : explain(json)), ...findDuplicateNames(text).map(name => `${name}: stands there twice, and only the last would count`)]
-  if (mistakes.length === 0) mistakes.push(...findContradictions(json as TeamJson))
+  const fits = checker().Check(json)
+  const mistakes = [
+    ...(fits ? [] : explain(json)),
+    ...findDuplicateNames(text).map(name => `${name}: stands there twice, and only the last would count`),
+    ...(fits ? findContradictions(json as TeamJson) : contradictionsInRest(json))
+  ]
   if (mistakes.length > 0) throw new TeamFileError(path, mistakes)
   return json as TeamJson
 }
+
+/** So that no mistake hides another. A rate that doesn't fit isn't a missing one. */
+function contradictionsInRest (json: unknown): string[] {
+  return findContradictions((keepFitting(teamSchema, json) ?? {}) as Partial<TeamJson>).filter(mistake => !mistake.endsWith(withoutRate))
+}
+
+const withoutRate = 'means nothing without a rate'
 
 function explain (json: unknown): string[] {
   const mistakes = findMistakes(teamSchema, json, '')
@@ -86,13 +97,13 @@ function describeSyntaxError ({ message }: Error): string {
   return `${message.startsWith('Unexpected end') ? 'it ends too early' : 'there is a syntax error'} ${place}`.trim()
 }
 
-function findContradictions (team: TeamJson): string[] {
+function findContradictions (team: Partial<TeamJson>): string[] {
   const digests = new Map<string, string>()
   return [
     ...findInPolicy('defaults', team.defaults ?? {}),
     ...findInRates('key', team.key ?? {}),
     ...findInRates('defaults', { rate: team.defaults?.rate ?? null }),
-    ...Object.entries(team.members).flatMap(([name, member]) => findInMember(name, member, team.defaults ?? {}, digests))
+    ...Object.entries(team.members ?? {}).flatMap(([name, member]) => findInMember(name, member, team.defaults ?? {}, digests))
   ]
 }
 
@@ -100,14 +111,18 @@ function findInMember (name: string, member: MemberJson, defaults: NonNullable<T
   const path = join('members', name)
   const mistakes = [...findInPolicy(path, member), ...findInRates(path, { rate: defaults.rate ?? null, ...member })]
   if (name === 'local') mistakes.push(`${path}: the name local is kept for requests of a proxy without a team`)
-  for (const [index, { sha256, expires, created }] of (member.tokens ?? []).entries()) {
-    const at = `${path}.tokens[${index}]`
-    const other = digests.get(sha256)
-    if (other !== undefined) mistakes.push(`${at}.sha256: is also ${other}; a token belongs to one member, once`)
-    digests.set(sha256, at)
-    for (const [key, time] of [['expires', expires], ['created', created]]) {
-      if (time !== undefined && Number.isNaN(Date.parse(time))) mistakes.push(`${at}.${key}: there is no such time as ${time}`)
-    }
+  // `forEach` passes over holes: tokens that are no objects.
+  ;(member.tokens ?? []).forEach((token, index) => mistakes.push(...findInToken(`${path}.tokens[${index}]`, token, digests)))
+  return mistakes
+}
+
+function findInToken (at: string, { sha256, expires, created }: Partial<TokenJson>, digests: Map<string, string>): string[] {
+  const mistakes: string[] = []
+  const other = sha256 === undefined ? undefined : digests.get(sha256)
+  if (other !== undefined) mistakes.push(`${at}.sha256: is also ${other}; a token belongs to one member, once`)
+  if (sha256 !== undefined) digests.set(sha256, at)
+  for (const [key, time] of [['expires', expires], ['created', created]]) {
+    if (time !== undefined && Number.isNaN(Date.parse(time))) mistakes.push(`${at}.${key}: there is no such time as ${time}`)
   }
   return mistakes
 }
@@ -131,7 +146,7 @@ function tryParse (parse: (text: string) => unknown, text: string, path: string)
 
 function findInRates (path: string, { rate, burst }: { rate?: string | null, burst?: number }): string[] {
   if (typeof rate === 'string' && decodePerSecond(rate) === 0) return [`${path}.rate: a rate of nothing lets nothing pass; take the tokens away instead`]
-  return burst !== undefined && typeof rate !== 'string' ? [`${path}.burst: means nothing without a rate`] : []
+  return burst !== undefined && typeof rate !== 'string' ? [`${path}.burst: ${withoutRate}`] : []
 }
 
 function decodeMember (name: string, json: MemberJson): TeamMember {

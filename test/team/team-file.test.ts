@@ -82,6 +82,26 @@ test('says every mistake at once, with its path and what was meant', async t => 
   ])
 })
 
+test('no mistake hides another: what fits the schema is looked at whatever doesn\'t', async t => {
+  t.same(mistakesIn({
+    key: { rate: 20, burst: 3 },
+    members: {
+      'a b': { rol: 'admin', allow: ['GET /v3/devices', 7, 'nope'], tokens: ['x', { sha256: digest }, { sha256: 'A', expires: '2027-13-01' }] },
+      bob: { tokens: [{ sha256: digest }] }
+    }
+  }), [
+    'key.rate: expected a rate such as 20/s, 600/m or 1000/h, or null for no limit, found 20',
+    'members["a b"]: this name won\'t do: letters, digits and . _ @ + -, at most 64, the first a letter or digit',
+    'members["a b"].rol: no such property; did you mean role?',
+    'members["a b"].allow[1]: expected a rule such as "GET /v3/devices/**", found 7',
+    'members["a b"].tokens[0]: expected an object, found "x"',
+    'members["a b"].tokens[2].sha256: expected 64 lowercase hex digits, the SHA-256 of a token, found "A"',
+    'members["a b"].allow[2]: "nope" is not a rule such as "GET /v3/devices/**" (methods, a space, a path that starts with /)',
+    'members["a b"].tokens[2].expires: there is no such time as 2027-13-01',
+    'members.bob.tokens[0].sha256: is also members["a b"].tokens[1]; a token belongs to one member, once'
+  ])
+})
+
 test('says what contradicts itself', async t => {
   t.same(mistakesIn({
     defaults: { allow: ['v3'], devices: ['a/b'] },
