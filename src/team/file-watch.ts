@@ -1,16 +1,13 @@
-import { watch, type FSWatcher } from 'node:fs'
 import { stat } from 'node:fs/promises'
-import { dirname } from 'node:path'
 
 /**
- * Calls back when a file may have changed. Looks every `intervalMs`, because notifications get lost on network and overlay file
- * systems, and at once when its directory reports something: an editor's rename, Kubernetes' swap of the `..data` link.
+ * Calls back when a file may have changed: an edit, an editor's rename, Kubernetes' swap of the `..data` link. It looks, as
+ * notifications get lost on network and overlay file systems, and those of a busy directory cost more than looking does.
  */
 export class FileWatch {
   readonly #path: string
   readonly #onChange: () => void
   #seen: string
-  #watcher: FSWatcher | undefined
   readonly #timer: NodeJS.Timeout
   #looking = false
 
@@ -20,7 +17,6 @@ export class FileWatch {
     this.#seen = seen
     this.#onChange = onChange
     this.#timer = setInterval(() => this.look(), intervalMs).unref()
-    this.#watchDirectory()
   }
 
   /** Looks now, whatever the timer says. */
@@ -37,16 +33,6 @@ export class FileWatch {
 
   close (): void {
     clearInterval(this.#timer)
-    this.#watcher?.close()
-  }
-
-  #watchDirectory (): void {
-    try {
-      this.#watcher = watch(dirname(this.#path), { persistent: false }, () => this.look())
-      this.#watcher.on('error', () => { this.#watcher?.close() })
-    } catch {
-      // No such directory, or no watches left: the timer does it alone.
-    }
   }
 }
 
