@@ -1,5 +1,12 @@
 import type { Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { InFlight, type Placed } from '../in-flight.ts'
+
+interface OpenAnswer extends Placed { response: ServerResponse }
+
+const kAnswer = Symbol('izuma-proxy.ops.answer')
+
+type TrackedResponse = ServerResponse & { [kAnswer]?: OpenAnswer }
 
 /**
  * Who is connected, and which answers are still being given: what a drain has to know. Node's own
@@ -8,13 +15,13 @@ import type { Socket } from 'node:net'
 export class Connections {
   readonly #sockets = new Set<Socket>()
   readonly #upgraded = new Set<Socket>()
-  readonly #answers = new Set<ServerResponse>()
+  readonly #answers = new InFlight<OpenAnswer>()
   readonly #idleListeners: Array<() => void> = []
   readonly #onClosed: (this: ServerResponse) => void
   #draining = false
 
   constructor () {
-    const forget = (answer: ServerResponse) => { this.#forget(answer) }
+    const forget = this.#forget
     this.#onClosed = function () { forget(this) }
   }
 
@@ -34,15 +41,17 @@ export class Connections {
     })
   }
 
-  /** An answer begins. On the hot path: a set and one listener, the same for all. */
-  add (answer: ServerResponse): void {
-    if (this.#draining) answer.shouldKeepAlive = false
+  /** An answer begins. On the hot path: a place in a list and one listener, the same for all. */
+  add (response: TrackedResponse): void {
+    if (this.#draining) response.shouldKeepAlive = false
+    const answer = { response, place: -1 }
+    response[kAnswer] = answer
     this.#answers.add(answer)
-    answer.on('close', this.#onClosed)
+    response.on('close', this.#onClosed)
   }
 
-  readonly #forget = (answer: ServerResponse) => {
-    this.#answers.delete(answer)
+  readonly #forget = ({ [kAnswer]: answer }: TrackedResponse) => {
+    if (answer !== undefined) this.#answers.delete(answer)
     if (this.#draining) setImmediate(this.#settle)
   }
 
@@ -53,7 +62,7 @@ export class Connections {
   /** Tells everybody who waits for an answer that it is the last on its connection, and closes all other connections. */
   beginDrain (): void {
     this.#draining = true
-    for (const answer of this.#answers) answer.shouldKeepAlive = false
+    for (const { response } of this.#answers.list()) response.shouldKeepAlive = false
     this.#settle()
   }
 
@@ -83,7 +92,7 @@ export class Connections {
 
   #closeIdle (): void {
     const busy = new Set<Socket | string>()
-    for (const socket of [...this.#upgraded, ...[...this.#answers].map(answer => answer.req.socket)]) {
+    for (const socket of [...this.#upgraded, ...this.#answers.list().map(({ response }) => response.req.socket)]) {
       busy.add(socket)
       busy.add(peerOf(socket))
     }

@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
+import { InFlight, type Placed } from '../in-flight.ts'
 import type { OpenEntry } from '../trail/record.ts'
 import type { Credential } from './credential.ts'
 import type { Doorkeeper } from './doorkeeper.ts'
@@ -8,7 +9,11 @@ import { classify } from './request-kind.ts'
 import { limitReached, memberForbidden, memberUnknown, tooManyWrongTokens } from './refusals.ts'
 import { WrongTokens, type AskFleet } from './wrong-tokens.ts'
 
-interface Hold { lease: Lease, credential: Credential, request: FastifyRequest }
+interface Hold extends Placed { lease: Lease, credential: Credential, request: FastifyRequest }
+
+const kHold = Symbol('izuma-proxy.team.hold')
+
+type HeldEntry = OpenEntry & { [kHold]?: Hold }
 
 interface GateOptions {
   doorkeeper: Doorkeeper
@@ -21,7 +26,7 @@ interface GateOptions {
 /** The way in: who asks, may they, is it their turn. */
 export class Gate {
   readonly #options: GateOptions
-  readonly #holds = new Map<OpenEntry, Hold>()
+  readonly #holds = new InFlight<Hold>()
   readonly #wrongTokens: WrongTokens
 
   constructor (options: GateOptions) {
@@ -53,10 +58,10 @@ export class Gate {
   }
 
   /** When an entry closes, whatever ended it. */
-  readonly release = (entry: OpenEntry): void => {
-    const hold = this.#holds.get(entry)
-    if (hold === undefined) return
-    this.#holds.delete(entry)
+  readonly release = (entry: HeldEntry): void => {
+    const hold = entry[kHold]
+    if (hold === undefined || hold.place === -1) return
+    this.#holds.delete(hold)
     this.#options.limits.release(hold.lease, entry.attempts > 0)
   }
 
@@ -65,7 +70,7 @@ export class Gate {
    * told before; this is for everything else, such as a download of an hour.
    */
   cutOff (holds: (credential: Credential) => boolean): void {
-    for (const { credential, request } of this.#holds.values()) {
+    for (const { credential, request } of this.#holds.list()) {
       if (!holds(credential)) request.raw.socket.destroy()
     }
   }
@@ -79,7 +84,9 @@ export class Gate {
     const { limits } = this.#options
     const { entry, method, target, raw } = request
     const lease = limits.open(usage, classify(method, target.canonicalPath, raw.headers))
-    this.#holds.set(entry, { lease, credential, request })
+    const hold: Hold = { lease, credential, request, place: -1 };
+    (entry as HeldEntry)[kHold] = hold
+    this.#holds.add(hold)
     limits.acquire(lease, refusal => refusal === undefined ? done() : done(this.#refuse(usage, refusal)))
   }
 

@@ -1,4 +1,5 @@
 import type { AccessKeyService } from '../access-key/secret.ts'
+import type { AnswerWatch } from './answer-watch.ts'
 import type { Connections } from './connections.ts'
 import type { Forwarding } from './forwarding.ts'
 import type { Tunnel } from './tunnel.ts'
@@ -6,6 +7,7 @@ import type { Tunnel } from './tunnel.ts'
 /** What every exchange shares. */
 export interface ExchangeContext extends Forwarding {
   connections: Connections
+  watch: AnswerWatch
   accessKey: AccessKeyService
   /** Of WebSocket pings. */
   pingIntervalMs: number

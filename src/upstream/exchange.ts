@@ -3,10 +3,12 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Dispatcher } from 'undici'
 import type { Secret } from '../access-key/secret.ts'
 import { proxyError, type ErrorType } from '../errors.ts'
+import type { Waiting } from './answer-watch.ts'
 import type { ConnectionUser, TrackedClient } from './connections.ts'
 import type { ExchangeContext } from './context.ts'
 import { classifyFailure, maySendAgain } from './failures.ts'
 import { hasBody, type AnswerHeaders, type BodyTransform, type ErrorReader } from './forwarding.ts'
+import type { TimeLimits } from './time-limits.ts'
 import { acceptUpgrade } from './upgrade.ts'
 
 /** The client left: nobody waits for this exchange any more. */
@@ -16,12 +18,16 @@ const clientGone = new Error('the client left')
  * One request and its answer, as undici sees them: raw headers in and out, chunks written straight onto the response.
  * Owns what http-proxy's own handler would: error mapping, backpressure, abort in both directions.
  */
-export class Exchange implements Dispatcher.DispatchHandler, ConnectionUser {
+export class Exchange implements Dispatcher.DispatchHandler, ConnectionUser, Waiting {
   declare connection?: TrackedClient
+  place = -1
+  deadlineMs = Infinity
+  isReading = false
   readonly request: FastifyRequest
   readonly reply: FastifyReply
   readonly context: ExchangeContext
   readonly #key: Secret
+  readonly #limits: TimeLimits
   #options!: Dispatcher.DispatchOptions
   #controller: Dispatcher.DispatchController | undefined
   #transform: BodyTransform | undefined
@@ -33,11 +39,12 @@ export class Exchange implements Dispatcher.DispatchHandler, ConnectionUser {
   #gone = false
   #wrote = false
 
-  constructor (context: ExchangeContext, request: FastifyRequest, reply: FastifyReply, key: Secret) {
+  constructor (context: ExchangeContext, request: FastifyRequest, reply: FastifyReply, key: Secret, limits: TimeLimits) {
     this.context = context
     this.request = request
     this.reply = reply
     this.#key = key
+    this.#limits = limits
     reply.raw.once('close', this.#onClientClose)
   }
 
@@ -55,11 +62,19 @@ export class Exchange implements Dispatcher.DispatchHandler, ConnectionUser {
     this.#started = true
     // With a body nothing is written before its first piece is there, and that may never come.
     if (this.#options.body === null) this.request.entry.attempts++
+    this.context.watch.await(this, this.#limits.headersTimeout)
   }
 
   onBodySent (chunk: Buffer): void {
     this.request.entry.attempts ||= 1
     this.request.entry.bytes_in += chunk.length
+    // Upstream is not to answer before it has the whole of it.
+    if (!this.isReading) this.context.watch.await(this, this.#limits.headersTimeout)
+  }
+
+  /** Upstream took too long. */
+  expire (error: Error): void {
+    this.#controller?.abort(error)
   }
 
   /** All of it, an empty body included. */
@@ -72,6 +87,7 @@ export class Exchange implements Dispatcher.DispatchHandler, ConnectionUser {
   }
 
   onRequestUpgrade (controller: Dispatcher.DispatchController, status: number, headers: AnswerHeaders, socket: Duplex): void {
+    this.context.watch.remove(this)
     this.#noteAnswer(status, headers)
     this.reply.raw.off('close', this.#onClientClose)
     acceptUpgrade(this.context, this.request, this.reply, headers, readRawHeaders(controller), socket)
@@ -79,6 +95,8 @@ export class Exchange implements Dispatcher.DispatchHandler, ConnectionUser {
 
   onResponseStart (controller: Dispatcher.DispatchController, status: number, headers: AnswerHeaders, statusMessage = ''): void {
     if (status < 200) return
+    this.isReading = true
+    this.context.watch.await(this, this.#limits.bodyTimeout)
     this.#noteAnswer(status, headers)
     const raw = this.reply.raw
     const contentType = headers['content-type']
@@ -93,6 +111,7 @@ export class Exchange implements Dispatcher.DispatchHandler, ConnectionUser {
   }
 
   onResponseData (controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.context.watch.await(this, this.#limits.bodyTimeout)
     if (this.#errorReader !== undefined) this.#errorReader.push(chunk)
     const out = this.#transform === undefined ? chunk : this.#transform.push(chunk)
     if (out.length === 0) return
@@ -105,6 +124,7 @@ export class Exchange implements Dispatcher.DispatchHandler, ConnectionUser {
   }
 
   onResponseEnd (): void {
+    this.context.watch.remove(this)
     this.request.entry.answeredAt = performance.now()
     if (this.connection !== undefined) this.connection.answers++
     const tail = this.#transform?.end()
@@ -118,6 +138,7 @@ export class Exchange implements Dispatcher.DispatchHandler, ConnectionUser {
   }
 
   onResponseError (_controller: Dispatcher.DispatchController, error: Error): void {
+    this.context.watch.remove(this)
     if (this.#gone || error === clientGone || this.request.raw.errored) return void this.#breakOff('client_aborted')
     const failure = classifyFailure(error, this.#started)
     if (this.reply.raw.headersSent) {
@@ -167,7 +188,11 @@ export class Exchange implements Dispatcher.DispatchHandler, ConnectionUser {
 
   #waitForDrain (controller: Dispatcher.DispatchController): void {
     controller.pause()
-    this.reply.raw.once('drain', () => controller.resume())
+    this.deadlineMs = Infinity
+    this.reply.raw.once('drain', () => {
+      this.context.watch.await(this, this.#limits.bodyTimeout)
+      controller.resume()
+    })
   }
 
   /** Destroying the connection is the only way to say "this message is incomplete" once its head has been sent. */

@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { isProxyError, proxyError } from '../errors.ts'
 import type { Dispatcher } from 'undici'
+import { unwatched } from './answer-watch.ts'
 import type { ExchangeContext } from './context.ts'
 import { Exchange } from './exchange.ts'
 import { completeHeaders, hasBody } from './forwarding.ts'
@@ -24,7 +25,8 @@ export function makeForwarder (context: ExchangeContext, host: string, timeLimit
     request.server.trail.record(request.entry, error => {
       if (error !== undefined) return refuse(error)
       const headers = completeHeaders(context.requestHeaders(request), host, key)
-      new Exchange(context, request, reply, key).send(describe(request, headers, timeLimits))
+      const limits = timeLimits(request.target.canonicalPath, request.headers.accept)
+      new Exchange(context, request, reply, key, limits).send(describe(request, headers))
     })
 
     function refuse (error: Error): void {
@@ -34,8 +36,7 @@ export function makeForwarder (context: ExchangeContext, host: string, timeLimit
   }
 }
 
-function describe (request: FastifyRequest, headers: string[], timeLimits: TimeLimitsOf): Dispatcher.DispatchOptions {
-  const limits = timeLimits(request.target.canonicalPath, request.headers.accept)
+function describe (request: FastifyRequest, headers: string[]): Dispatcher.DispatchOptions {
   const upgrade = request.upgrade !== null
   if (upgrade) headers.push(...handshakeHeaders(request))
   return {
@@ -45,7 +46,6 @@ function describe (request: FastifyRequest, headers: string[], timeLimits: TimeL
     // Not the stream itself: undici destroys a body it didn't need whole, and with it the connection that waits for the answer.
     body: hasBody(request.headers) && !upgrade ? request.raw.iterator({ destroyOnReturn: false }) as never : null,
     upgrade: upgrade ? 'websocket' : null,
-    headersTimeout: limits.headersTimeout,
-    bodyTimeout: limits.bodyTimeout
+    ...unwatched
   }
 }

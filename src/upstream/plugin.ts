@@ -4,6 +4,7 @@ import fp from 'fastify-plugin'
 import { Agent } from 'node:https'
 import { regions } from '../config/regions.ts'
 import type { Settings } from '../config/table.ts'
+import { AnswerWatch } from './answer-watch.ts'
 import { openConnections } from './connections.ts'
 import type { ExchangeContext } from './context.ts'
 import { makeForwarder } from './forwarder.ts'
@@ -39,6 +40,7 @@ async function upstream (app: FastifyInstance, { settings, forwarding }: Upstrea
   const context: ExchangeContext = {
     ...forwarding,
     connections,
+    watch: new AnswerWatch(),
     accessKey: app.accessKey,
     pingIntervalMs: settings.websocketIdleTimeout,
     tunnels: new Set()
@@ -55,7 +57,10 @@ async function upstream (app: FastifyInstance, { settings, forwarding }: Upstrea
     websocketOptions: () => describeDial(app, origin, settings)
   })
   app.health.register('upstream', () => ({ state: 'ok', ready: true, details: { origin, connections: connections.stats(), websockets: context.tunnels.size } }))
-  app.addHook('onClose', () => connections.close())
+  app.addHook('onClose', async () => {
+    context.watch.close()
+    await connections.close()
+  })
 }
 
 function describeDial (app: FastifyInstance, origin: string, settings: Settings) {
