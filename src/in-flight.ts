@@ -11,27 +11,30 @@ export interface Placed {
  * of the proxy's CPU, spent in copying what was dead.
  */
 export class InFlight<T extends Placed> {
-  readonly #items: T[] = []
+  /** Its length only grows: V8 makes an array anew that shrinks and grows, with the same result. */
+  readonly #items: Array<T | undefined> = []
+  #size = 0
 
-  get size (): number { return this.#items.length }
+  get size (): number { return this.#size }
 
   add (item: T): void {
     if (item.place !== -1) return
-    item.place = this.#items.length
-    this.#items.push(item)
+    item.place = this.#size
+    this.#items[this.#size++] = item
   }
 
   /** The last one takes the place that gets free. */
   delete (item: T): void {
     const { place } = item
     if (place === -1) return
+    const last = this.#items[--this.#size] as T
+    this.#items[this.#size] = undefined
     item.place = -1
-    const last = this.#items.pop() as T
     if (last === item) return
     last.place = place
     this.#items[place] = last
   }
 
   /** As it is now; items may leave while the list is walked. */
-  list (): T[] { return this.#items.slice() }
+  list (): T[] { return this.#items.slice(0, this.#size) as T[] }
 }

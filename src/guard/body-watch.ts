@@ -1,9 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { InFlight, type Placed } from '../in-flight.ts'
 import type { OpenEntry } from '../trail/record.ts'
 
 /**
- * Requests whose body is still on its way. One timer looks at all of them, so that a body costs a Map entry and no
- * timer of its own. A client that sends less than `minBytes` of its body within the time limit is cut off, whether it
+ * Requests whose body is still on its way. One timer looks at all of them, so that a body costs a place in a list and
+ * no timer of its own. A client that sends less than `minBytes` of its body within the time limit is cut off, whether it
  * pauses or dribbles (slow-body attack). What an early answer leaves of a body is thrown away: unread it would stop the
  * connection, and hide for the keep-alive limit that the client has gone.
  */
@@ -21,7 +22,7 @@ export interface BodyWatchOptions {
   now: () => number
 }
 
-interface Watched { entry: OpenEntry, response: ServerResponse, bytesRead: number, since: number }
+interface Watched extends Placed { request: IncomingMessage, entry: OpenEntry, response: ServerResponse, bytesRead: number, since: number }
 
 const longestLookIntervalMs = 2000
 const minBytes = 1024
@@ -34,15 +35,16 @@ export function entryOfBody (request: IncomingMessage): OpenEntry | undefined {
 }
 
 export function createBodyWatch ({ idleTimeoutMs, onIdle, now }: BodyWatchOptions): BodyWatch {
-  const watched = new Map<IncomingMessage, Watched>()
+  const watched = new InFlight<Watched>()
   function look (): void {
     const at = now()
-    for (const [request, state] of watched) {
+    for (const state of watched.list()) {
+      const { request } = state
       dropRest(request, state.response)
-      if (request.complete || request.destroyed) watched.delete(request)
+      if (request.complete || request.destroyed) watched.delete(state)
       else if (hasMoved(request, state)) Object.assign(state, { bytesRead: request.socket.bytesRead, since: at })
       else if (at - state.since >= idleTimeoutMs) {
-        watched.delete(request)
+        watched.delete(state)
         onIdle(request, state.entry)
       }
     }
@@ -53,8 +55,9 @@ export function createBodyWatch ({ idleTimeoutMs, onIdle, now }: BodyWatchOption
     get underWay () { return watched.size },
     add (request, response, entry) {
       entries.set(request, entry)
-      watched.set(request, { entry, response, bytesRead: request.socket.bytesRead, since: now() })
-      request.once('close', () => { watched.delete(request) })
+      const state: Watched = { request, entry, response, bytesRead: request.socket.bytesRead, since: now(), place: -1 }
+      watched.add(state)
+      request.once('close', () => { watched.delete(state) })
       response.once('finish', () => dropRest(request, response))
     },
     stop: () => clearInterval(timer)

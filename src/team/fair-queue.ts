@@ -1,6 +1,6 @@
 import { takeToken, fillBucket, type Bucket, type Rate } from './token-bucket.ts'
 import { keyBusy } from './limit-refusals.ts'
-import type { Clock, KeyLimits, Lease, Usage } from './limits.ts'
+import type { Clock, KeyLimits, Lease, Refusal, Usage } from './limits.ts'
 
 /**
  * The shared limit of the key. While there is room everybody passes at once; when there isn't, each member waits in a queue of
@@ -19,10 +19,13 @@ export class FairQueue {
   /** Members with somebody waiting, next in turn first. */
   readonly #turns: Usage[] = []
   #cancelTimer: (() => void) | undefined
+  readonly #settle: (lease: Lease, refusal?: Refusal) => void
 
-  constructor (limits: KeyLimits, clock: Clock) {
+  /** @param settle called once for each lease that enters, unless it is cancelled: admitted, or refused */
+  constructor (limits: KeyLimits, clock: Clock, settle: (lease: Lease, refusal?: Refusal) => void) {
     this.#limits = limits
     this.#clock = clock
+    this.#settle = settle
     this.#bucket = limits.rate === null ? { tokens: 0, atMs: 0 } : fillBucket(limits.rate, clock.nowMs())
   }
 
@@ -38,7 +41,7 @@ export class FairQueue {
     this.#serve()
   }
 
-  /** Admits the lease at once, or queues it; `lease.admit` is called either way, once. */
+  /** Admits the lease at once, or queues it. */
   enter (lease: Lease): void {
     if (this.#waiting === 0 && this.#hasRoom(lease.usage) && this.#waitForTokenMs() === 0) return this.#admit(lease)
     this.#enqueue(lease)
@@ -62,7 +65,7 @@ export class FairQueue {
     this.#open++
     lease.usage.open.request++
     lease.state = 'held'
-    lease.admit?.()
+    this.#settle(lease)
   }
 
   #enqueue (lease: Lease): void {
@@ -152,7 +155,7 @@ export class FairQueue {
   #refuse (lease: Lease): void {
     this.#dequeue(lease)
     lease.state = 'ended'
-    lease.admit?.(keyBusy(this.#limits, this.#open >= (this.#limits.concurrency ?? Infinity), this.#waiting))
+    this.#settle(lease, keyBusy(this.#limits, this.#open >= (this.#limits.concurrency ?? Infinity), this.#waiting))
   }
 
   /** One timer: for the next token, or for whoever has waited too long. */

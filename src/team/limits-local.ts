@@ -28,7 +28,7 @@ export class LocalLimits implements Limits {
   constructor (clock: Clock) {
     this.#clock = clock
     this.#day = ''
-    this.#queue = new FairQueue(noKeyLimits, clock)
+    this.#queue = new FairQueue(noKeyLimits, clock, this.#settle)
     this.#turnDay()
   }
 
@@ -51,7 +51,7 @@ export class LocalLimits implements Limits {
   }
 
   open (usage: Usage, kind: Kind): Lease {
-    return { usage, kind, state: 'new', day: '', deadlineMs: 0, admit: undefined }
+    return { usage, kind, state: 'new', day: '', deadlineMs: 0, done: undefined }
   }
 
   acquire (lease: Lease, done: (refusal?: Refusal) => void): void {
@@ -62,7 +62,7 @@ export class LocalLimits implements Limits {
     lease.day = this.#day
     lease.usage.sentToday++
     if (lease.kind !== 'request') return this.#hold(lease, done)
-    lease.admit = late => late === undefined ? done() : this.#undo(lease, done, late)
+    lease.done = done
     this.#queue.enter(lease)
   }
 
@@ -158,10 +158,12 @@ export class LocalLimits implements Limits {
     done(refusal)
   }
 
-  /** It waited for its turn in vain: what was counted ahead is given back. */
-  #undo (lease: Lease, done: (refusal?: Refusal) => void, refusal: Refusal): void {
-    this.#unspend(lease)
-    done(refusal)
+  /** Its turn has come, or it waited in vain: then what was counted ahead is given back. */
+  readonly #settle = (lease: Lease, refusal?: Refusal): void => {
+    const { done } = lease
+    lease.done = undefined
+    if (refusal !== undefined) this.#unspend(lease)
+    done?.(refusal)
   }
 
   #unspend (lease: Lease): void {

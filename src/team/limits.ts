@@ -61,7 +61,8 @@ export interface Lease {
   day: string
   /** Monotonic milliseconds: when waiting ends. */
   deadlineMs: number
-  admit: ((refusal?: Refusal) => void) | undefined
+  /** Whom to tell when it is its turn, or that it won't be. */
+  done: ((refusal?: Refusal) => void) | undefined
 }
 
 /** What outlives the process. Names and counts, nothing secret. */

@@ -1,0 +1,43 @@
+import { isBuiltin } from 'node:module'
+import { join } from 'node:path'
+import { defineConfig, type Plugin } from 'vite'
+
+const root = join(import.meta.dirname, '..')
+
+/**
+ * `import … from 'node:http'` reads all of its exports at once, and some of them load a second undici: 50 ms of a start. So
+ * built-in modules are asked for as CommonJS would, export by export.
+ */
+const lazyBuiltins: Plugin = {
+  name: 'lazy-builtins',
+  enforce: 'pre',
+  // The bundle's own runtime needs `module` before anything else.
+  resolveId: name => isBuiltin(name) && !/^(node:)?module$/.test(name) ? `\0${name}.cjs` : null,
+  load: id => id.startsWith('\0') && isBuiltin(id.slice(1, -4)) ? { code: `module.exports = process.getBuiltinModule(${JSON.stringify(id.slice(1, -4))})`, moduleType: 'js' } : null
+}
+
+/** The program in a few files instead of some 900: it starts in less than half the time, and in two thirds of the memory. */
+export default defineConfig({
+  root,
+  publicDir: false,
+  cacheDir: join(root, 'node_modules/.vite'),
+  plugins: [lazyBuiltins],
+  ssr: { target: 'node', noExternal: true },
+  build: {
+    ssr: true,
+    target: 'node24',
+    outDir: join(root, 'dist'),
+    emptyOutDir: false,
+    minify: false,
+    rolldownOptions: {
+      input: {
+        main: join(root, 'src/main.ts'),
+        'store-worker': join(root, 'src/trail/store-worker.ts'),
+        'reader-worker': join(root, 'src/trail/reader-worker.ts')
+      },
+      external: ['pg-native', 'bufferutil', 'utf-8-validate'],
+      // Two folders deep as the sources are, for whatever is found beside them.
+      output: { format: 'es', entryFileNames: ({ name }) => name === 'main' ? 'main.js' : 'chunks/[name].js', chunkFileNames: 'chunks/[name]-[hash].js' }
+    }
+  }
+})
