@@ -39,7 +39,7 @@ export class Gate {
     const { entry, method, target: { canonicalPath, path } } = request
     if (isPublic(method, canonicalPath, path)) return done()
     const credential = this.#options.doorkeeper.identify(request)
-    if (credential === undefined) return isOpenDoor(method, canonicalPath, path) ? done() : this.#refuseUnknown(request, done)
+    if (credential === undefined) return this.#meetStranger(request, done)
     const { member, policy } = credential
     request.member = member
     entry.member = member.name
@@ -75,8 +75,11 @@ export class Gate {
     }
   }
 
-  #refuseUnknown (request: FastifyRequest, done: (error: Error) => void): void {
+  /** A wrong token is one on an open door too, which would else tell, as often as one likes, whether it is right. */
+  #meetStranger (request: FastifyRequest, done: (error?: Error) => void): void {
+    const { method, target: { canonicalPath, path } } = request
     if (this.#options.doorkeeper.showsToken(request)) this.refuseToken(request, done)
+    else if (isOpenDoor(method, canonicalPath, path)) done()
     else done(memberUnknown)
   }
 

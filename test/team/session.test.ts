@@ -66,6 +66,17 @@ test('a wrong token, none and a body that is not JSON log nobody in', async t =>
   t.match(await broken.json(), { type: 'validation_error', fields: [{ name: 'token' }] })
 })
 
+test('asking who one is is no way of trying tokens without being counted', async t => {
+  const { token, team } = makeTeam()
+  const { url } = await startTeamServer(t, { team })
+  const ask = async (method: string, wrong: string) => (await fetch(`${url}/_proxy/session`, { method, headers: { authorization: `Bearer ${wrong}`, 'content-type': 'application/json' }, ...(method === 'POST' && { body: JSON.stringify({ token }) }) })).status
+  t.equal(await ask('POST', createToken()), 401, 'a wrong Authorization is not helped by a right body')
+  const statuses: number[] = []
+  for (let count = 0; count < 80 && !statuses.includes(429); count++) statuses.push(await ask(count % 2 === 0 ? 'GET' : 'DELETE', createToken()))
+  t.ok(statuses.includes(429), `${statuses.length} tried`)
+  t.equal(await ask('GET', token), 200)
+})
+
 test('what may change something needs the CSRF token', async t => {
   const { token, team } = makeTeam()
   const { url } = await startTeamServer(t, { team })
