@@ -73,7 +73,7 @@ async function furnish (app: FastifyInstance, { settings, environment, program }
   await app.register(team, { settings })
   await app.register(advice, { settings, explain })
   const forwarding = makeForwarding(settings, app)
-  await app.register(upstream, { settings, forwarding })
+  await app.register(upstream, { settings, environment, forwarding })
   await app.register(metrics, { program })
   await app.register(channel, { settings, hygiene: forwarding })
   await app.register(pages, { hygiene: forwarding })

@@ -6,6 +6,7 @@ import { regions } from '../config/regions.ts'
 import type { Settings } from '../config/table.ts'
 import { openConnections, type Connections } from '../upstream/connections.ts'
 import { classifyFailure } from '../upstream/failures.ts'
+import { findIgnoredProxy } from '../upstream/ignored-proxy.ts'
 import { makeSend } from '../upstream/service.ts'
 import { verifiedTls } from '../upstream/tls-options.ts'
 import { describeCause, type CheckResult, type Report } from './check-result.ts'
@@ -16,8 +17,10 @@ const maxAnswerHeadBytes = 16 * 1024
 const clockToleranceMs = 30_000
 
 /** Whether a request could get there. */
-export async function checkWay (settings: Settings, report: Report): Promise<boolean> {
+export async function checkWay (settings: Settings, environment: Record<string, string | undefined>, report: Report): Promise<boolean> {
   const origin = originOf(settings)
+  const ignored = findIgnoredProxy(settings, environment)
+  if (ignored !== undefined) report({ name: 'proxy', state: 'warning', found: `${ignored} is set, and not obeyed`, fix: 'set IZUMA_HTTPS_PROXY if the API is to be reached through it' })
   return settings.httpsProxy === undefined ? await checkDns(origin, report) && await checkTls(origin, settings, report) : skipDirect(report)
 }
 

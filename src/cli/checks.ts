@@ -8,7 +8,7 @@ import { checkListeners, checkTeam, checkTrail } from './checks-local.ts'
 
 export async function runChecks (settings: Settings, environment: Record<string, string | undefined>, report: Report): Promise<void> {
   const key = await checkKey(settings, environment, report)
-  if (await checkWay(settings, report) && key !== undefined) await checkApi(settings, key, report)
+  if (await checkWay(settings, environment, report) && key !== undefined) await checkApi(settings, key, report)
   await checkListeners(settings, report)
   checkTeam(settings, report)
   await checkTrail(settings, report)

@@ -9,6 +9,7 @@ import { openConnections } from './connections.ts'
 import type { ExchangeContext } from './context.ts'
 import { makeForwarder } from './forwarder.ts'
 import type { Forwarding } from './forwarding.ts'
+import { findIgnoredProxy } from './ignored-proxy.ts'
 import { makeSend } from './service.ts'
 import { makeTimeLimits } from './time-limits.ts'
 import { verifiedTls } from './tls-options.ts'
@@ -23,6 +24,7 @@ declare module 'fastify' {
 
 export interface UpstreamOptions {
   settings: Settings
+  environment: Record<string, string | undefined>
   forwarding: Forwarding
 }
 
@@ -32,7 +34,9 @@ const maxAnswerHeadBytes = 16 * 1024
 /** The API's own methods and those of the HTTP standard that are safe to pass; TRACE and CONNECT would show the key. */
 const methods = ['DELETE', 'GET', 'HEAD', 'PATCH', 'POST', 'PUT', 'OPTIONS']
 
-async function upstream (app: FastifyInstance, { settings, forwarding }: UpstreamOptions): Promise<void> {
+async function upstream (app: FastifyInstance, { settings, environment, forwarding }: UpstreamOptions): Promise<void> {
+  const ignored = findIgnoredProxy(settings, environment)
+  if (ignored !== undefined) app.log.warn({ variable: ignored }, 'a forward proxy from the environment is not obeyed: IZUMA_HTTPS_PROXY names one for the API')
   const origin = settings.apiHost ?? regions[settings.region]
   const host = new URL(origin).host
   const connections = openConnections(origin, settings, maxAnswerHeadBytes)

@@ -44,6 +44,9 @@ t.test('check finds what start would fail over: certificates, the store, a forwa
   t.match(await check('--https-proxy', 'http://127.0.0.1:1'), [{ name: 'api', state: 'failed', found: /ECONNREFUSED/ }])
   t.same(await check('--https-proxy', forward.url), [])
   t.equal(forward.tunnels, 1)
+  const unheeded = await runHere(['check', '--api-host', sandbox.origin, '--trail', `sqlite:${join(folder, 'trail.db')}`], { environment: { https_proxy: forward.url } })
+  t.match(unheeded, { code: 1, stdout: /warn +proxy +https_proxy is set, and not obeyed\n +-> set IZUMA_HTTPS_PROXY/ })
+  t.equal(forward.tunnels, 1)
 })
 
 async function startForwardProxy (t: Test): Promise<{ url: string, tunnels: number }> {

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { createServer as createTls, type TlsOptions } from 'node:tls'
 import t, { type Test } from 'tap'
 import { loadSettings, SettingsError } from '../../src/config/load.ts'
+import { startApi } from '../support/api-server.ts'
 import { ask } from '../support/client.ts'
 import { makeAuthority } from '../support/certificates.ts'
 import { makeAccessKey, startProxy } from '../support/proxy.ts'
@@ -31,6 +32,7 @@ const badPeers: Record<string, TlsOptions> = {
   'a certificate that is not valid yet': authority.issue({ validFromDays: 5 }),
   'a certificate for another host': authority.issue({ commonName: 'other.example', altNames: ['other.example'] }),
   'an unknown authority': stranger.issue(),
+  'a certificate that signed itself': { cert: stranger.ca, key: stranger.issue().key },
   'TLS 1.1 at most': { ...good, minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' }
 }
 
@@ -73,6 +75,19 @@ t.test('is satisfied by a certificate it was told to trust', async t => {
   t.teardown(() => { server.close() })
   const proxy = await startProxy(t, { api: { origin: `https://127.0.0.1:${(server.address() as AddressInfo).port}`, ca: authority.ca }, accessKey })
   t.equal((await ask(proxy.url, '/v3/devices')).status, 204)
+})
+
+t.test('a forward proxy that the environment names gets nothing, and the log says so', async t => {
+  let asked = 0
+  const stranger = createServer(socket => { asked++; socket.destroy() })
+  await new Promise<void>(resolve => stranger.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => { stranger.close() })
+  const api = await startApi(t, (_request, response) => { response.end('ok') })
+  const environment = { HTTPS_PROXY: `http://127.0.0.1:${(stranger.address() as AddressInfo).port}` }
+  const proxy = await startProxy(t, { api, accessKey, environment })
+  t.equal((await ask(proxy.url, '/v3/devices')).text, 'ok')
+  t.equal(asked, 0)
+  t.match(proxy.log(), /"variable":"HTTPS_PROXY","msg":"a forward proxy from the environment is not obeyed/)
 })
 
 t.test('does not start with NODE_TLS_REJECT_UNAUTHORIZED=0 in the environment', async t => {

@@ -90,7 +90,7 @@ export async function startChannelProxy (t: Test, options: ChannelProxyOptions =
   await app.register(guard, { settings })
   await app.register(team.plugin)
   await app.register(advice, { settings, explain: () => null })
-  await app.register(upstream, { settings, forwarding })
+  await app.register(upstream, { settings, environment: {}, forwarding })
   await app.register(channel, { settings, hygiene: forwarding, limits: { ...testLimits, ...options.limits } })
   await app.register(mountProxy)
   const url = await app.listen({ port: 0, host: '127.0.0.1' })
