@@ -4,7 +4,7 @@ import { allOfKindOpen, budgetSpent, keyBusy, rateReached, tooManyOpen } from '.
 import { noKeyLimits, type LocalLimits } from './limits-local.ts'
 import { LimitsSession, type Verdict } from './limits-session.ts'
 import { capOf, isSharedKind, leaveToRedis, needsRedis, shareKey, shareMember, takesPlace, type SharedKind } from './limits-share.ts'
-import type { Clock, KeyLimits, Kind, Lease, Limits, MemberLimits, Refusal, Usage, UsageState } from './limits.ts'
+import type { Clock, KeyLimits, Kind, Lease, Limits, MemberLimits, Pressure, Refusal, Usage, UsageState } from './limits.ts'
 import { countTokens, type Bucket, type Rate } from './token-bucket.ts'
 
 export interface FleetLease extends Lease {
@@ -46,6 +46,7 @@ export class FleetLimits implements Limits {
   #earlierSession: string | undefined
   #joining = false
   #sharedDay = ''
+  #earlierSize = 1
   #lastId = 0
   #beats = 0
   readonly #leases = new Set<FleetLease>()
@@ -103,17 +104,22 @@ export class FleetLimits implements Limits {
 
   countRefusal (usage: Usage): void { this.#local.countRefusal(usage) }
   openOf (usage: Usage): number { return this.#local.openOf(usage) + this.#options.usage.openElsewhere(usage.name) }
-  state (): UsageState { return this.#local.state() }
+
+  state (): UsageState {
+    return { ...this.#local.state(), instances: this.#size }
+  }
 
   restore (state: UsageState): void {
     this.#local.restore(state)
+    this.#earlierSize = state.instances ?? 1
+    if (!this.shared) this.#decideAlone()
     this.#options.usage.adoptRestored()
   }
 
-  pressure (): { open: number, waiting: number } {
+  pressure (): Pressure {
     const { open, waiting } = this.ownPressure()
     const { usage } = this.#options
-    return { open: open + usage.openElsewhere('*'), waiting: waiting + usage.waitingElsewhere }
+    return { open: open + usage.openElsewhere('*'), waiting: waiting + usage.waitingElsewhere, shared: this.shared ? 'together' : 'alone' }
   }
 
   ownPressure (): { open: number, waiting: number } {
@@ -308,8 +314,14 @@ export class FleetLimits implements Limits {
     this.#local.configure(new Map([...this.#members].map(([name, limits]) => [name, leaveToRedis(limits)])), { ...this.#key, rate: null })
   }
 
-  #decideAlone (): void {
+  /** Before Redis was heard for the first time, as many as there were when this instance last ran. */
+  get #size (): number {
     const { size } = this.#options.fleet
+    return this.#earlierSession === undefined ? Math.max(size, this.#earlierSize) : size
+  }
+
+  #decideAlone (): void {
+    const size = this.#size
     this.#sharedDay = this.#local.day
     const members = [...this.#members].map(([name, limits]): [string, MemberLimits] => [name, shareMember(limits, size, this.#local.usage(name).sentToday)])
     this.#local.configure(new Map(members), shareKey(this.#key, size), member => this.#firstTokens(member, size))

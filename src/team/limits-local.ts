@@ -1,6 +1,6 @@
 import { FairQueue } from './fair-queue.ts'
 import { allOfKindOpen, budgetSpent, rateReached, tooManyOpen } from './limit-refusals.ts'
-import type { Clock, KeyLimits, Kind, Lease, Limits, MemberLimits, Refusal, Usage, UsageState } from './limits.ts'
+import type { Clock, KeyLimits, Kind, Lease, Limits, MemberLimits, Pressure, Refusal, Usage, UsageState } from './limits.ts'
 import { returnToken, takeToken, type Rate } from './token-bucket.ts'
 
 export const noMemberLimits: MemberLimits = { rate: null, concurrency: null, daily: null, longPolls: null, webSockets: null }
@@ -94,7 +94,7 @@ export class LocalLimits implements Limits {
     return leases
   }
 
-  pressure (): { open: number, waiting: number } {
+  pressure (): Pressure {
     return { open: this.#queue.open, waiting: this.#queue.waiting }
   }
 

@@ -65,10 +65,19 @@ export interface Lease {
   done: ((refusal?: Refusal) => void) | undefined
 }
 
+export interface Pressure {
+  open: number
+  waiting: number
+  /** Of an instance among several: are limits kept together, or is it on its own with a share? */
+  shared?: 'together' | 'alone'
+}
+
 /** What outlives the process. Names and counts, nothing secret. */
 export interface UsageState {
   day: string
   members: Record<string, { sent: number, refused: number, lastSeenMs: number }>
+  /** How many shared the limits: whoever starts while Redis is away takes no more than its share. */
+  instances?: number
 }
 
 /**
@@ -88,7 +97,7 @@ export interface Limits {
   /** What a member has open now, on whichever instance. */
   openOf (usage: Usage): number
   /** How busy the shared key is, for `status`. */
-  pressure (): { open: number, waiting: number }
+  pressure (): Pressure
   state (): UsageState
   /** Takes up what an earlier process counted. */
   restore (state: UsageState): void

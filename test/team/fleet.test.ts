@@ -109,6 +109,7 @@ test('members, status and limits of the whole room are those of all instances', 
   const url = `${redis.url}/${++databases}`
   const [a, b] = await startFleet(t, 2, { team: { members: { alice: { tokens: [alice.entry], daily: 3 } } } }, url) as [TeamServer, TeamServer]
   t.same((await Promise.all([a, b, a, b].map(({ url }) => ask(url, '/', { headers: alice.headers })))).map(({ status }) => status).toSorted((one, other) => one - other), [200, 200, 200, 429])
+  t.match(a.health()?.details, { limits: 'shared with the other instances' })
   for (const { app } of [a, b]) await waitFor('the list', () => app.team.list()[0], member => member?.requestsToday === 3 && member.refusedToday === 1)
   await b.app.close()
   const [c] = await startFleet(t, 1, { team: { members: { alice: { tokens: [alice.entry], daily: 3 } } } }, url) as [TeamServer]

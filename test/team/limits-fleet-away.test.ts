@@ -78,3 +78,10 @@ test('a Redis that hangs is left alone within half a second, and budgets outlive
   a.release(held[0] as Attempt)
   await waitFor('the place', () => b.attempt('bob'), ({ admitted }) => admitted)
 })
+
+test('an instance that starts while Redis is away takes the share it had when it last ran', async t => {
+  const [a] = await startLimits(t, 'redis://127.0.0.1:1', 1, { members: { alice: { concurrency: 9 } }, alone: true }) as [LimitsInstance]
+  a.limits.restore({ day: new Date().toISOString().slice(0, 10), members: {}, instances: 3 })
+  t.equal((await all([a], 9, 'alice')).filter(({ admitted }) => admitted).length, 3)
+  t.match(a.limits.state(), { instances: 3 })
+})
