@@ -29,7 +29,7 @@ export function joinFleet (app: FastifyInstance, fleet: FleetService, clock: Clo
   const wallMs = (): number => clock.wallMs() + aheadMs
   const local = new LocalLimits({ ...clock, wallMs })
   const usage = new FleetUsage({ fleet, local, pressure: () => limits.ownPressure(), onClock: ms => { aheadMs = ms } })
-  const limits: FleetLimits = new FleetLimits({ clock, fleet, local, usage, isListening: () => subscription?.listening === true, onChange: shared => logChange(app, fleet, shared) })
+  const limits: FleetLimits = new FleetLimits({ clock, fleet, local, usage, isListening: () => subscription?.listening === true, onChange: (shared, reason) => logChange(app, fleet, shared, reason) })
   const news = new FleetNews({ fleet, nowMs: wallMs, ...listener })
   let subscription: FleetSubscription | undefined
   return { limits, news, begin }
@@ -54,7 +54,7 @@ export function joinFleet (app: FastifyInstance, fleet: FleetService, clock: Clo
   }
 }
 
-function logChange ({ log }: FastifyInstance, { size }: FleetService, shared: boolean): void {
+function logChange ({ log }: FastifyInstance, { size }: FleetService, shared: boolean, reason: string): void {
   if (shared) log.info({ instances: size }, 'limits are shared with the other instances')
-  else log.warn({ instances: size }, 'limits are this instance\'s share, until Redis answers')
+  else log.warn({ instances: size, reason }, 'limits are this instance\'s share, until Redis answers')
 }

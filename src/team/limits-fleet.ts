@@ -27,7 +27,7 @@ interface FleetLimitsOptions {
   /** Would grants by other instances be heard? */
   isListening: () => boolean
   /** Called when limits begin and cease to be shared. */
-  onChange: (shared: boolean) => void
+  onChange: (shared: boolean, reason: string) => void
 }
 
 /** Once refused, a member's requests are refused here for up to this long without asking again. */
@@ -49,6 +49,8 @@ export class FleetLimits implements Limits {
   #earlierSize = 1
   #lastId = 0
   #beats = 0
+  /** Why limits are not shared, in a word. */
+  #failure = 'not joined yet'
   readonly #leases = new Set<FleetLease>()
   readonly #asked = new Map<number, FleetLease>()
   readonly #waiting = new Map<number, FleetLease>()
@@ -119,7 +121,7 @@ export class FleetLimits implements Limits {
   pressure (): Pressure {
     const { open, waiting } = this.ownPressure()
     const { usage } = this.#options
-    return { open: open + usage.openElsewhere('*'), waiting: waiting + usage.waitingElsewhere, shared: this.shared ? 'together' : 'alone' }
+    return { open: open + usage.openElsewhere('*'), waiting: waiting + usage.waitingElsewhere, limits: this.shared ? 'shared with the other instances' : `this instance's share, one of ${this.#size} (${this.#failure})` }
   }
 
   ownPressure (): { open: number, waiting: number } {
@@ -152,7 +154,7 @@ export class FleetLimits implements Limits {
   /** Redis asks to be told anew, or grants may have been missed. */
   restart (): void {
     this.#session?.end()
-    this.#lose()
+    this.#lose('not listening')
   }
 
   /** `ok` or `busy` of requests that waited, from another instance's script: the session, then id and verdict of each. */
@@ -349,7 +351,7 @@ export class FleetLimits implements Limits {
       key: () => this.#key,
       onVerdict: (id, verdict, figure) => this.#decide(id, verdict, figure),
       onAnswered: lastId => this.#beginWaiting(lastId),
-      onLost: () => this.#lose()
+      onLost: reason => this.#lose(reason)
     })
     this.#session = session
     if (this.#earlierSession !== undefined) session.tell('x', this.#earlierSession)
@@ -389,7 +391,7 @@ export class FleetLimits implements Limits {
     this.#left.clear()
     this.#decideTogether()
     for (const lease of waiting) this.#ask(lease)
-    this.#options.onChange(true)
+    this.#options.onChange(true, '')
   }
 
   /** New limits: some who are here take up a place now, some don't any more. */
@@ -402,7 +404,8 @@ export class FleetLimits implements Limits {
   }
 
   /** Alone from here on. Whoever waits for Redis is decided about here. */
-  #lose (): void {
+  #lose (reason: string): void {
+    this.#failure = reason
     const wasShared = !this.#joining && this.#session !== undefined
     this.#session = undefined
     if (!wasShared) return
@@ -418,6 +421,6 @@ export class FleetLimits implements Limits {
     const guesses = [...this.#guesses.values()]
     this.#guesses.clear()
     for (const done of guesses) done(undefined)
-    this.#options.onChange(false)
+    this.#options.onChange(false, reason)
   }
 }

@@ -49,8 +49,10 @@ end
 local function drop (who)
   local held = redis.call('HGETALL', PREFIX .. 'held:' .. who)
   for i = 1, #held, 2 do
-    redis.call('HINCRBY', OPEN, held[i], -held[i + 1])
-    redis.call('HINCRBY', OPEN, string.match(held[i], '^[^|]+'), -held[i + 1])
+    -- As text, because a negative zero is no integer to Redis.
+    local places = string.format('%d', -held[i + 1])
+    redis.call('HINCRBY', OPEN, held[i], places)
+    redis.call('HINCRBY', OPEN, string.match(held[i], '^[^|]+'), places)
   end
   redis.call('DEL', PREFIX .. 'held:' .. who)
   redis.call('ZREM', SESSIONS, who)

@@ -23,8 +23,8 @@ interface SessionOptions {
   onVerdict: (id: number, verdict: Verdict, figure: number) => void
   /** A batch was answered: what was asked in it and has no verdict waits. */
   onAnswered: (lastId: number) => void
-  /** Redis didn't answer in time, or has forgotten the session. */
-  onLost: () => void
+  /** Redis didn't answer in time, or has forgotten the session: why, in a word. */
+  onLost: (reason: string) => void
 }
 
 let sessions = 0
@@ -113,7 +113,7 @@ export class LimitsSession {
     this.#batch = []
     this.#operations = 0
     if (this.#sentMs.push(performance.now()) === 1) this.#watchdog.refresh()
-    this.#send(batch).then(answer => this.#take(answer, lastId), () => this.#lose())
+    this.#send(batch).then(answer => this.#take(answer, lastId), (error: unknown) => this.#lose(nameReason(error)))
   }
 
   /** The first brings the script along. That Redis knows it later too is part of the session. */
@@ -129,7 +129,7 @@ export class LimitsSession {
     if (this.#state === 'over') return
     this.#sentMs.shift()
     const [nextMs, ...verdicts] = answer as [number | 'gone', ...Array<number | Verdict>]
-    if (nextMs === 'gone') return this.#lose()
+    if (nextMs === 'gone') return this.#lose('forgotten')
     if (this.#state === 'joining') this.#state = 'joined'
     this.#onFirstAnswer?.()
     for (let index = 0; index < verdicts.length; index += 3) this.#options.onVerdict(verdicts[index] as number, verdicts[index + 1] as Verdict, verdicts[index + 2] as number)
@@ -148,15 +148,21 @@ export class LimitsSession {
   #lookAtClock (): void {
     const oldest = this.#sentMs[0]
     if (this.#state === 'over' || oldest === undefined) return
-    if (performance.now() - oldest >= answerMs) return this.#lose()
+    if (performance.now() - oldest >= answerMs) return this.#lose('late')
     this.#watchdog.refresh()
   }
 
-  #lose (): void {
+  #lose (reason: string): void {
     if (this.#state === 'over') return
     this.end()
-    this.#options.onLost()
+    this.#options.onLost(reason)
   }
+}
+
+/** Never the error itself: it carries the command. */
+function nameReason (error: unknown): string {
+  const { message = '', code } = error as { message?: string, code?: unknown }
+  return typeof code === 'string' ? code : message.split(/[ :]/)[0] ?? 'unknown'
 }
 
 function describeKey ({ rate, concurrency, longPolls, webSockets, ofKey, maxWaiting }: KeyLimits): number[] {

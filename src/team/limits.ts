@@ -68,8 +68,8 @@ export interface Lease {
 export interface Pressure {
   open: number
   waiting: number
-  /** Of an instance among several: are limits kept together, or is it on its own with a share? */
-  shared?: 'together' | 'alone'
+  /** Of an instance among several: whose limits are kept, for people. */
+  limits?: string
 }
 
 /** What outlives the process. Names and counts, nothing secret. */

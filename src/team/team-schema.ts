@@ -60,12 +60,12 @@ const member = Type.Object({
 const key = Type.Object({
   rate: limits.rate,
   burst: limits.burst,
-  concurrency: orNull(count('Ordinary requests of all members open at the same time.'), 'Ordinary requests of all members open at the same time. Default: PROXY_UPSTREAM_CONNECTIONS.'),
+  concurrency: orNull(count('Ordinary requests of all members open at the same time.'), 'Ordinary requests of all members open at the same time. Default: PROXY_UPSTREAM_CONNECTIONS, of each instance.'),
   longPolls: orNull(count('Long polls of all members open at the same time.'), 'Long polls of all members open at the same time. Default: none while the proxy owns the channel, else half of concurrency.'),
   webSockets: limits.webSockets,
   maxWait: Type.Optional(Type.String({ pattern: '^[0-9]+(ms|s)$', title: 'a duration such as 500ms or 5s', description: 'How long a request waits for its turn when the shared limit is reached, before it gets 429. Default 5s.' })),
   maxWaiting: Type.Optional(count('How many requests may wait for their turn. Default 10000.'))
-}, { additionalProperties: false, title: 'an object', description: 'What all members share, because they share one access key. Reached, members are served in turn.' })
+}, { additionalProperties: false, title: 'an object', description: 'What all members share, because they share one access key, on all instances of PROXY_REDIS_URL together. Reached, members are served in turn.' })
 
 export const memberName = '^[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}$'
 

@@ -70,11 +70,10 @@ export class TeamState {
 
   readonly report = (): HealthReport => {
     const problem = this.#problem ?? this.#describeStale()
-    const { open, waiting, shared } = this.#options.limits.pressure()
     return {
       state: problem === undefined ? 'ok' : 'degraded',
       ready: true,
-      details: { file: this.#options.path, members: this.roster.size, open, waiting, ...(shared !== undefined && { limits: shared === 'together' ? 'shared with the other instances' : 'this instance\'s share' }), ...(problem !== undefined && { problem }) }
+      details: { file: this.#options.path, members: this.roster.size, ...this.#options.limits.pressure(), ...(problem !== undefined && { problem }) }
     }
   }
 

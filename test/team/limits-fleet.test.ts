@@ -62,9 +62,12 @@ test('the day\'s budget is one for all, by Redis\'s clock, and survives every in
 })
 
 test('what an instance held is free again when it was killed', { skip, buffered: true }, async t => {
-  const [a, b] = await startLimits(t, database(), 2, { members: { alice: { concurrency: 2 } }, key: { concurrency: 4 } }) as [LimitsInstance, LimitsInstance]
+  const [a, b] = await startLimits(t, database(), 2, { members: { alice: { concurrency: 2, longPolls: 1 } }, key: { concurrency: 4 } }) as [LimitsInstance, LimitsInstance]
   t.equal((await all([a], 2, 'alice')).filter(({ admitted }) => admitted).length, 2)
   t.notOk((await b.attempt('alice')).admitted)
+  // A count of nothing has to be taken back too.
+  a.release(await a.attempt('alice', 'longPoll'))
+  await waitFor('the long poll', () => b.attempt('alice', 'longPoll'), ({ admitted }) => admitted)
   await a.vanish()
   await waitFor('the place', () => b.attempt('alice'), ({ admitted }) => admitted, 10_000)
 })
