@@ -1,5 +1,6 @@
 import { renderAdvice } from '../advice/reference.ts'
 import { renderReference } from '../config/reference.ts'
+import { fleetReference } from '../fleet/reference.ts'
 import { pagesReference } from '../pages/reference.ts'
 import type { Command } from './command.ts'
 
@@ -15,7 +16,7 @@ X-Proxy-Advice: not_a_device_id;text="A Device ID has 32 hexadecimal digits; thi
 
 /** config/README.md, whole. */
 export function renderPage (): string {
-  return [renderReference(), pagesReference, advice, '', renderAdvice()].join('\n')
+  return [renderReference(), pagesReference, fleetReference, advice, '', renderAdvice()].join('\n')
 }
 
 export const command: Command = {

@@ -13,8 +13,12 @@ const listenerKinds = ['websocket', 'event_stream', 'long_poll']
 const details: Detail[] = [
   ...connectionStates.map((state): Detail => ({ part: 'upstream', path: `connections.${state}`, name: 'upstream_connections', help: 'Connections to the API (open, running, warm) and requests that wait for one (queued).', labels: { state } })),
 
-  { part: 'team', path: 'open', name: 'key_open_requests', help: 'Requests of all members that are open with the one key.' },
-  { part: 'team', path: 'waiting', name: 'key_waiting_requests', help: 'Requests that wait for their turn within the key\'s limits.' },
+  { part: 'team', path: 'open', name: 'key_open_requests', help: 'Requests of all members that are open with the one key, on all instances that share limits.' },
+  { part: 'team', path: 'waiting', name: 'key_waiting_requests', help: 'Requests that wait for their turn within the key\'s limits, on all instances that share them.' },
+  { part: 'team', path: 'shared', name: 'limits_shared', help: '1 while the limits are kept with the other instances, 0 while this one is on its own with a share.' },
+
+  { part: 'fleet', path: 'up', name: 'fleet_redis_up', help: '1 while Redis answers.' },
+  { part: 'fleet', path: 'instances', name: 'fleet_instances', help: 'Instances alive, this one included; while Redis is away the number last known.' },
 
   { part: 'trail', path: 'store.behindMs', name: 'trail_lag_seconds', help: 'How far the searchable store is behind the journal.', scale: 1e-3 },
   { part: 'trail', path: 'store.storeBytes', name: 'trail_store_bytes', help: 'Size of the store.' },

@@ -35,10 +35,10 @@ export function memberMetrics ({ team }: Pick<FastifyInstance, 'team'>): MetricF
     return value === null ? [] : [{ labels: { member: member.name }, value }]
   })
   return [
-    { name: `${prefix}member_open_requests`, help: 'Requests a member has open.', type: 'gauge', collect: members(({ open }) => open) },
+    { name: `${prefix}member_open_requests`, help: 'Requests a member has open, on all instances that share limits.', type: 'gauge', collect: members(({ open }) => open) },
     { name: `${prefix}member_concurrency_limit`, help: 'Requests a member may have open, if limited.', type: 'gauge', collect: members(({ concurrency }) => concurrency) },
-    { name: `${prefix}member_requests_today`, help: 'Requests of this day (UTC) that count against the daily limit.', type: 'gauge', collect: members(({ requestsToday }) => requestsToday) },
+    { name: `${prefix}member_requests_today`, help: 'Requests of this day (UTC) that count against the daily limit, on all instances.', type: 'gauge', collect: members(({ requestsToday }) => requestsToday) },
     { name: `${prefix}member_daily_limit`, help: 'Requests a member may make in a day, if limited.', type: 'gauge', collect: members(({ daily }) => daily) },
-    { name: `${prefix}member_refused_today`, help: 'Requests of this day refused by a limit.', type: 'gauge', collect: members(({ refusedToday }) => refusedToday) }
+    { name: `${prefix}member_refused_today`, help: 'Requests of this day that were refused, on all instances.', type: 'gauge', collect: members(({ refusedToday }) => refusedToday) }
   ]
 }

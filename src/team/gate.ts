@@ -67,11 +67,12 @@ export class Gate {
 
   /**
    * Cuts off what is still open with a credential that no longer holds. The rooms that know how to end a connection politely were
-   * told before; this is for everything else, such as a download of an hour.
+   * told before; this is for everything else, such as a download of an hour. Not for the logout that ended it, which is being answered.
    */
   cutOff (holds: (credential: Credential) => boolean): void {
     for (const { credential, request } of this.#holds.list()) {
-      if (!holds(credential)) request.raw.socket.destroy()
+      const { method, target: { canonicalPath, path } } = request
+      if (!holds(credential) && !isOpenDoor(method, canonicalPath, path)) request.raw.socket.destroy()
     }
   }
 

@@ -121,7 +121,7 @@ export class FleetLimits implements Limits {
   pressure (): Pressure {
     const { open, waiting } = this.ownPressure()
     const { usage } = this.#options
-    return { open: open + usage.openElsewhere('*'), waiting: waiting + usage.waitingElsewhere, limits: this.shared ? 'shared with the other instances' : `this instance's share, one of ${this.#size} (${this.#failure})` }
+    return { open: open + usage.openElsewhere('*'), waiting: waiting + usage.waitingElsewhere, shared: this.shared ? 1 : 0, limits: this.shared ? 'shared with the other instances' : `this instance's share, one of ${this.#size} (${this.#failure})` }
   }
 
   ownPressure (): { open: number, waiting: number } {

@@ -70,6 +70,8 @@ export interface Pressure {
   waiting: number
   /** Of an instance among several: whose limits are kept, for people. */
   limits?: string
+  /** 1 = kept with the others. */
+  shared?: 0 | 1
 }
 
 /** What outlives the process. Names and counts, nothing secret. */
