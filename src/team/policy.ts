@@ -127,17 +127,10 @@ export function parseDevice (text: string): Rule {
   return parseRule('/' + text)
 }
 
-/** Where the API's paths hold a device id: these prefixes are followed by one. */
-const devicePrefixes = ['/v3/devices/', '/v2/device-requests/', '/v2/endpoints/', '/v2/subscriptions/', '/v3alpha/devices/', '/v3preview1/devices/']
+/** Where the API's paths hold a device id, in whatever version: behind these names, in any case. */
+const namingDevice = /^\/v[0-9][^/]*\/(?:devices|device-requests|endpoints|subscriptions)(\/[^/]+)/i
 
 function namesOther (path: string, devices: RuleSet): boolean {
-  const prefix = devicePrefixes.find(candidate => startsWithFolded(path, candidate))
-  if (prefix === undefined || path.length === prefix.length) return false
-  const end = path.indexOf('/', prefix.length)
-  const device = path.slice(prefix.length - 1, end === -1 ? path.length : end)
-  return devices.find('GET', device) === undefined
-}
-
-function startsWithFolded (path: string, prefix: string): boolean {
-  return path.startsWith(prefix) || path.slice(0, prefix.length).toLowerCase() === prefix
+  const device = namingDevice.exec(path)?.[1]
+  return device !== undefined && devices.find('GET', device) === undefined
 }
