@@ -10,9 +10,12 @@ export function classify (method: string, canonicalPath: string, headers: Incomi
   return method === 'GET' && isLongPoll(canonicalPath) ? 'longPoll' : 'request'
 }
 
+/** In any case of the path: whether the API tells cases apart is not known, and a long poll must not pass for something short. */
 function isLongPoll (path: string): boolean {
-  return path === '/v2/notification/pull' || path === '/v2/notification/pull/'
+  return (path.length === 21 || path.length === 22) && longPoll.test(path)
 }
+
+const longPoll = /^\/v2\/notification\/pull\/?$/i
 
 function isEventStream (path: string, { accept }: IncomingHttpHeaders): boolean {
   return path === '/_proxy/notifications' || (accept !== undefined && accept.includes('text/event-stream'))

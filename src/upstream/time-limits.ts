@@ -3,7 +3,7 @@ import type { Settings } from '../config/table.ts'
 export interface TimeLimits { headersTimeout: number, bodyTimeout: number }
 
 /** Routes whose answers are allowed to take long, by the API's own documentation. */
-const longPolls = /^\/v2\/notification\/pull\/?$/
+const longPolls = /^\/v2\/notification\/pull\/?$/i
 
 /** The API answers a poll after about 30 s; twice that and some more is certainly a dead connection. */
 const longPollTimeoutMs = 150_000
