@@ -4,7 +4,7 @@ import { request as requestTls } from 'node:https'
 import { X509Certificate } from 'node:crypto'
 import type { Settings } from '../config/table.ts'
 import { UsageError } from './command.ts'
-import { whereTo } from './wait.ts'
+import { servedHost, whereTo } from './wait.ts'
 
 export interface ListOptions {
   /** `field=value` or `field__op=value`. */
@@ -69,8 +69,7 @@ export function askUrl (url: string, asked: Asked): ClientRequest {
 /** Asks the proxy that runs with these settings. */
 export function askListener (settings: Pick<Settings, 'listen' | 'tlsCertFile' | 'allowedHosts'>, asked: Asked): ClientRequest {
   const { headers, ...options } = describe(asked)
-  const host = settings.allowedHosts.includes('localhost') ? 'localhost' : settings.allowedHosts[0] ?? 'localhost'
-  const all = { ...options, ...whereTo(settings.listen), headers: { ...headers, Host: host }, path: asked.target }
+  const all = { ...options, ...whereTo(settings.listen), headers: { ...headers, Host: servedHost(settings) }, path: asked.target }
   return settings.tlsCertFile === undefined ? requestPlain(all) : requestTls({ ...all, ...expectCertificate(settings.tlsCertFile) })
 }
 

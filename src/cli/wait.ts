@@ -39,19 +39,24 @@ function parseMax (text: string): number {
 }
 
 /** `''` once the proxy is ready. */
-function findReasonToWait (settings: Pick<Settings, 'listen' | 'tlsCertFile' | 'healthListen'>): Promise<string> {
+function findReasonToWait (settings: Pick<Settings, 'listen' | 'tlsCertFile' | 'healthListen' | 'allowedHosts'>): Promise<string> {
   const health = settings.healthListen
   const address = health ?? settings.listen
   // Whether the certificate is one this machine trusts is no question of readiness, and nothing secret is sent.
   const tls = health === undefined && settings.tlsCertFile !== undefined
   const ask = tls ? requestTls : request
   return new Promise(resolve => {
-    const asked = ask({ ...whereTo(address), path: '/_proxy/readyz', headers: { Host: 'localhost' }, timeout: 2_000, ...(tls ? { rejectUnauthorized: false } : {}) }, answer => {
+    const asked = ask({ ...whereTo(address), path: '/_proxy/readyz', headers: { Host: servedHost(settings) }, timeout: 2_000, ...(tls ? { rejectUnauthorized: false } : {}) }, answer => {
       let body = ''
       answer.setEncoding('utf8').on('data', (text: string) => { body += text }).on('end', () => resolve(answer.statusCode === 200 ? '' : `readyz says ${answer.statusCode}: ${body.slice(0, 500)}`))
     })
     asked.on('timeout', () => asked.destroy(new Error('no answer within 2 s'))).on('error', error => resolve(error.message)).end()
   })
+}
+
+/** A name that the listener answers to. */
+export function servedHost ({ allowedHosts }: Pick<Settings, 'allowedHosts'>): string {
+  return allowedHosts.includes('localhost') ? 'localhost' : allowedHosts[0] ?? 'localhost'
 }
 
 /** A wildcard address is reached over loopback. */

@@ -78,14 +78,15 @@ t.test('help, version and the reference print and exit 0', async t => {
 })
 
 t.test('wait ends as soon as readyz is green, and says why it gave up', async t => {
-  const cwd = makeFolder(t)
   let asked = 0
-  const server = createServer((_request, response) => { response.statusCode = ++asked < 3 ? 503 : 200; response.end('{"parts":"key"}') })
+  const hosts = new Set<string | undefined>()
+  const server = createServer((request, response) => { hosts.add(request.headers.host); response.statusCode = ++asked < 3 ? 503 : 200; response.end('{"parts":"key"}') })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   t.teardown(() => { server.close() })
   const listen = `127.0.0.1:${(server.address() as AddressInfo).port}`
-  t.equal((await runCommand(['wait', '--listen', listen], { cwd })).code, 0)
+  t.equal((await runHere(['wait', '--listen', listen, '--allowed-hosts', 'proxy.example'])).code, 0)
   t.equal(asked, 3)
+  t.same(hosts, new Set(['proxy.example']))
   asked = -1000
-  t.match(await runCommand(['wait', '--max', '500ms', '--listen', listen], { cwd }), { code: 1, stderr: /not ready: readyz says 503/ })
+  t.match(await runHere(['wait', '--max', '500ms', '--listen', listen]), { code: 1, stderr: /not ready: readyz says 503/ })
 })

@@ -50,7 +50,7 @@ function load (url: string, round: number): { stop (): Promise<void> } {
   return { async stop () { traffic.going = false; await Promise.all(clients) } }
 }
 
-t.test(`killed at ${rounds} random moments under load, it forgets nothing that the API saw`, { timeout: 60_000 + rounds * 15_000 }, async t => {
+t.test(`killed at ${rounds} random moments under load, it forgets nothing that the API saw`, { timeout: 60_000 + rounds * 60_000 }, async t => {
   const { folder, api, words, store } = await prepare(t)
   // What a start costs with nothing to recover.
   const fresh = await startProcess(t, [...words, '--trail', `sqlite:${join(folder, 'fresh', 'trail.db')}`], { cwd: folder })
