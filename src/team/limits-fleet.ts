@@ -1,23 +1,28 @@
 import type { FleetService } from '../decorations.ts'
+import { InFlight, type Placed } from '../in-flight.ts'
 import type { FleetUsage } from './fleet-usage.ts'
 import { allOfKindOpen, budgetSpent, keyBusy, rateReached, tooManyOpen } from './limit-refusals.ts'
 import { noKeyLimits, type LocalLimits } from './limits-local.ts'
 import { LimitsSession, type Verdict } from './limits-session.ts'
 import { capOf, isSharedKind, leaveToRedis, needsRedis, shareKey, shareMember, takesPlace, type SharedKind } from './limits-share.ts'
 import type { Clock, KeyLimits, Kind, Lease, Limits, MemberLimits, Pressure, Refusal, Usage, UsageState } from './limits.ts'
+import { Questions } from './questions.ts'
 import { countTokens, type Bucket, type Rate } from './token-bucket.ts'
 
-export interface FleetLease extends Lease {
+export interface FleetLease extends Lease, Placed {
   id: number
   /** `left`: its client went before Redis answered. */
   stage: 'here' | 'asked' | 'waiting' | 'left'
-  done: (refusal?: Refusal) => void
+  answer: (refusal?: Refusal) => void
   /** Where Redis counts its place. */
   heldIn: LimitsSession | undefined
   /** Did Redis count it against the day's budget? */
   counted: boolean
   stopWaiting: (() => void) | undefined
 }
+
+/** A wrong token that is counted together. */
+interface Guess { guessed: (waitMs: number | undefined) => void }
 
 interface FleetLimitsOptions {
   clock: Clock
@@ -47,14 +52,12 @@ export class FleetLimits implements Limits {
   #joining = false
   #sharedDay = ''
   #earlierSize = 1
-  #lastId = 0
   #beats = 0
   /** Why limits are not shared, in a word. */
   #failure = 'not joined yet'
-  readonly #leases = new Set<FleetLease>()
-  readonly #asked = new Map<number, FleetLease>()
-  readonly #waiting = new Map<number, FleetLease>()
-  readonly #guesses = new Map<number, (waitMs: number | undefined) => void>()
+  readonly #leases = new InFlight<FleetLease>()
+  readonly #questions = new Questions<FleetLease | Guess>()
+  #waiting = 0
   /** What members had left in their buckets when last heard. */
   readonly #left = new Map<string, Bucket>()
   /** Tokens taken without Redis, by member; `*` = of the key. */
@@ -82,11 +85,11 @@ export class FleetLimits implements Limits {
   }
 
   open (usage: Usage, kind: Kind): FleetLease {
-    return { ...this.#local.open(usage, kind), id: 0, stage: 'here', done: () => {}, heldIn: undefined, counted: false, stopWaiting: undefined }
+    return { ...this.#local.open(usage, kind), id: 0, stage: 'here', answer: () => {}, place: -1, heldIn: undefined, counted: false, stopWaiting: undefined }
   }
 
   acquire (lease: FleetLease, done: (refusal?: Refusal) => void): void {
-    lease.done = done
+    lease.answer = done
     this.#leases.add(lease)
     if (this.shared && needsRedis(this.#limitsOf(lease), this.#key, lease.kind)) this.#ask(lease)
     else this.#takeHere(lease)
@@ -126,15 +129,13 @@ export class FleetLimits implements Limits {
 
   ownPressure (): { open: number, waiting: number } {
     const { open, waiting } = this.#local.pressure()
-    return { open, waiting: waiting + this.#waiting.size }
+    return { open, waiting: waiting + this.#waiting }
   }
 
   /** A wrong token from a network: calls back with ms to wait, 0 = not limited; `undefined` = Redis can't say. */
   guess (network: string, rate: Rate, done: (waitMs: number | undefined) => void): void {
     if (!this.shared) return done(undefined)
-    const id = ++this.#lastId
-    this.#guesses.set(id, done)
-    this.#session?.ask('w', id, network, rate.perSecond, rate.burst)
+    this.#session?.ask('w', this.#questions.add({ guessed: done }), network, rate.perSecond, rate.burst)
   }
 
   /** Every second: a sign of life, or another try to begin a session. */
@@ -178,18 +179,17 @@ export class FleetLimits implements Limits {
     const refused = this.#refusedUntil.get(name)
     if (refused !== undefined && refused.untilMs > this.#options.clock.nowMs()) return this.#refuse(lease, refused.refusal)
     const { rate, daily } = this.#limitsOf(lease)
-    lease.id = ++this.#lastId
+    lease.id = this.#questions.add(lease)
     lease.stage = 'asked'
-    this.#asked.set(lease.id, lease)
     this.#session?.ask('a', lease.id, kind, name, rate?.perSecond ?? -1, rate?.burst ?? -1, (isSharedKind(kind) ? capOf(this.#limitsOf(lease), kind) : null) ?? -1, daily ?? -1)
   }
 
   #decide (id: number, verdict: Verdict, figure: number): void {
-    const lease = this.#asked.get(id) ?? this.#waiting.get(id)
-    if (lease === undefined) return this.#decideGuess(id, figure)
-    this.#asked.delete(id)
-    this.#waiting.delete(id)
-    lease.stopWaiting?.()
+    const lease = this.#questions.find(id)
+    this.#questions.delete(id)
+    if (lease === undefined) return
+    if ('guessed' in lease) return lease.guessed(Math.max(0, figure))
+    this.#stopWaiting(lease)
     if (verdict !== 'ok') return this.#explain(lease, verdict, figure)
     const { rate, daily } = this.#limitsOf(lease)
     lease.counted = daily !== null
@@ -199,10 +199,11 @@ export class FleetLimits implements Limits {
     else this.#takeHere(lease)
   }
 
-  #decideGuess (id: number, figure: number): void {
-    const done = this.#guesses.get(id)
-    this.#guesses.delete(id)
-    done?.(Math.max(0, figure))
+  #stopWaiting (lease: FleetLease): void {
+    if (lease.stopWaiting === undefined) return
+    lease.stopWaiting()
+    lease.stopWaiting = undefined
+    this.#waiting--
   }
 
   /** In this process, which knows its own places, and while alone its share of the rest. */
@@ -212,11 +213,11 @@ export class FleetLimits implements Limits {
     this.#local.acquire(lease, refusal => {
       if (refusal === undefined) {
         this.#note(lease)
-        return lease.done()
+        return lease.answer()
       }
       this.#leases.delete(lease)
       this.#giveUp(lease)
-      lease.done(refusal)
+      lease.answer(refusal)
     })
   }
 
@@ -256,8 +257,8 @@ export class FleetLimits implements Limits {
   #cancel (lease: FleetLease, withToken: boolean): void {
     const { id, usage: { name } } = lease
     const { rate, daily } = this.#limitsOf(lease)
-    this.#waiting.delete(id)
-    lease.stopWaiting?.()
+    this.#questions.delete(id)
+    this.#stopWaiting(lease)
     this.#session?.tell('c', id, name)
     this.#session?.tell('g', name, withToken ? rate?.perSecond ?? -1 : -1, rate?.burst ?? -1, daily ?? -1)
   }
@@ -266,7 +267,7 @@ export class FleetLimits implements Limits {
     this.#leases.delete(lease)
     const hasLeft = lease.stage === 'left'
     lease.state = 'ended'
-    if (!hasLeft) lease.done(refusal)
+    if (!hasLeft) lease.answer(refusal)
   }
 
   #explain (lease: FleetLease, verdict: Exclude<Verdict, 'ok'>, figure: number): void {
@@ -291,11 +292,11 @@ export class FleetLimits implements Limits {
     return keyBusy(this.#key, this.#session?.tokensShort !== true, this.pressure().waiting)
   }
 
-  /** Everything asked up to `lastId` that has no verdict waits. */
-  #beginWaiting (lastId: number): void {
-    for (const [id, lease] of this.#asked) {
-      if (id > lastId) return
-      this.#asked.delete(id)
+  /** What was asked and has no verdict waits. */
+  #beginWaiting (ids: number[]): void {
+    for (const id of ids) {
+      const lease = this.#questions.find(id)
+      if (lease === undefined || 'guessed' in lease) continue
       if (lease.stage === 'left') this.#cancel(lease, false)
       else this.#wait(lease)
     }
@@ -305,7 +306,7 @@ export class FleetLimits implements Limits {
     const nowMs = this.#options.clock.nowMs()
     lease.stage = 'waiting'
     if (lease.deadlineMs === 0) lease.deadlineMs = nowMs + this.#key.maxWaitMs
-    this.#waiting.set(lease.id, lease)
+    this.#waiting++
     lease.stopWaiting = this.#options.clock.delay(Math.max(1, lease.deadlineMs - nowMs), () => {
       this.#cancel(lease, true)
       this.#refuse(lease, this.#busy())
@@ -350,7 +351,7 @@ export class FleetLimits implements Limits {
       fleet: this.#options.fleet,
       key: () => this.#key,
       onVerdict: (id, verdict, figure) => this.#decide(id, verdict, figure),
-      onAnswered: lastId => this.#beginWaiting(lastId),
+      onAnswered: ids => this.#beginWaiting(ids),
       onLost: reason => this.#lose(reason)
     })
     this.#session = session
@@ -375,7 +376,7 @@ export class FleetLimits implements Limits {
 
   #tellPlaces (session: LimitsSession): void {
     const places = new Map<string, number>()
-    for (const lease of this.#leases) {
+    for (const lease of this.#leases.list()) {
       if (lease.state !== 'held' || !takesPlace(this.#limitsOf(lease), this.#key, lease.kind)) continue
       lease.heldIn = session
       const place = `${lease.kind} ${lease.usage.name}`
@@ -396,11 +397,16 @@ export class FleetLimits implements Limits {
 
   /** New limits: some who are here take up a place now, some don't any more. */
   #correctPlaces (): void {
-    for (const lease of this.#leases) {
+    for (const lease of this.#leases.list()) {
       if (lease.state !== 'held') continue
       if (takesPlace(this.#limitsOf(lease), this.#key, lease.kind)) this.#takePlace(lease)
       else this.#leavePlace(lease)
     }
+  }
+
+  #goOnAlone (lease: FleetLease): void {
+    this.#stopWaiting(lease)
+    if (lease.stage !== 'left') this.#takeHere(lease)
   }
 
   /** Alone from here on. Whoever waits for Redis is decided about here. */
@@ -409,18 +415,12 @@ export class FleetLimits implements Limits {
     const wasShared = !this.#joining && this.#session !== undefined
     this.#session = undefined
     if (!wasShared) return
-    const pending = [...this.#waiting.values(), ...this.#asked.values()]
-    this.#waiting.clear()
-    this.#asked.clear()
     this.#refusedUntil.clear()
     this.#decideAlone()
-    for (const lease of pending) {
-      lease.stopWaiting?.()
-      if (lease.stage !== 'left') this.#takeHere(lease)
+    for (const question of this.#questions.clear()) {
+      if ('guessed' in question) question.guessed(undefined)
+      else this.#goOnAlone(question)
     }
-    const guesses = [...this.#guesses.values()]
-    this.#guesses.clear()
-    for (const done of guesses) done(undefined)
     this.#options.onChange(false, reason)
   }
 }

@@ -22,7 +22,7 @@ interface SessionOptions {
   /** What became of a question. `figure`: ms to wait, or with `ok` the tokens left; -1 = neither. */
   onVerdict: (id: number, verdict: Verdict, figure: number) => void
   /** A batch was answered: what was asked in it and has no verdict waits. */
-  onAnswered: (lastId: number) => void
+  onAnswered: (ids: number[]) => void
   /** Redis didn't answer in time, or has forgotten the session: why, in a word. */
   onLost: (reason: string) => void
 }
@@ -40,7 +40,8 @@ export class LimitsSession {
   readonly #keys: string[]
   #batch: string[] = []
   #operations = 0
-  #lastId = 0
+  /** Asked about in the batch. */
+  #asked: number[] = []
   #scheduled: NodeJS.Immediate | undefined
   /** When each batch under way was sent, oldest first. */
   readonly #sentMs: number[] = []
@@ -71,7 +72,7 @@ export class LimitsSession {
 
   /** A question: `a` a request, `w` a wrong token. The verdict comes by `onVerdict`. */
   ask (letter: 'a' | 'w', id: number, ...rest: Array<string | number>): void {
-    this.#lastId = id
+    this.#asked.push(id)
     this.tell(letter, id, ...rest)
   }
 
@@ -109,11 +110,12 @@ export class LimitsSession {
     this.#scheduled = undefined
     if (this.#state === 'over') return
     const batch = this.#batch
-    const lastId = this.#lastId
+    const asked = this.#asked
     this.#batch = []
+    this.#asked = []
     this.#operations = 0
     if (this.#sentMs.push(performance.now()) === 1) this.#watchdog.refresh()
-    this.#send(batch).then(answer => this.#take(answer, lastId), (error: unknown) => this.#lose(nameReason(error)))
+    this.#send(batch).then(answer => this.#take(answer, asked), (error: unknown) => this.#lose(nameReason(error)))
   }
 
   /** The first brings the script along. That Redis knows it later too is part of the session. */
@@ -125,7 +127,7 @@ export class LimitsSession {
     return isFirst ? redis.eval(limitsScript, this.#keys.length, ...this.#keys, ...words) : redis.evalsha(digest, this.#keys.length, ...this.#keys, ...words)
   }
 
-  #take (answer: unknown, lastId: number): void {
+  #take (answer: unknown, asked: number[]): void {
     if (this.#state === 'over') return
     this.#sentMs.shift()
     const [nextMs, ...verdicts] = answer as [number | 'gone', ...Array<number | Verdict>]
@@ -133,7 +135,7 @@ export class LimitsSession {
     if (this.#state === 'joining') this.#state = 'joined'
     this.#onFirstAnswer?.()
     for (let index = 0; index < verdicts.length; index += 3) this.#options.onVerdict(verdicts[index] as number, verdicts[index + 1] as Verdict, verdicts[index + 2] as number)
-    this.#options.onAnswered(lastId)
+    this.#options.onAnswered(asked)
     this.tokensShort = nextMs >= 0
     if (nextMs >= 0) this.#serveIn(nextMs)
   }
