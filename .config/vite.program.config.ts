@@ -27,8 +27,9 @@ export default defineConfig({
     ssr: true,
     target: 'node24',
     outDir: join(root, 'dist'),
-    emptyOutDir: false,
+    emptyOutDir: true,
     minify: false,
+    reportCompressedSize: false,
     rolldownOptions: {
       input: {
         main: join(root, 'src/main.ts'),
@@ -37,7 +38,7 @@ export default defineConfig({
       },
       external: ['pg-native', 'bufferutil', 'utf-8-validate'],
       // Two folders deep as the sources are, for whatever is found beside them.
-      output: { format: 'es', entryFileNames: ({ name }) => name === 'main' ? 'main.js' : 'chunks/[name].js', chunkFileNames: 'chunks/[name]-[hash].js' }
+      output: { format: 'es', entryFileNames: ({ name }) => name === 'main' ? 'main.js' : 'chunks/[name].js', chunkFileNames: 'chunks/[name]-[hash].js', minify: { compress: false, mangle: false, codegen: true } }
     }
   }
 })

@@ -1,7 +1,7 @@
 import { SettingsError } from '../config/load.ts'
 import { createCredential, type Credential } from './credential.ts'
 import { parseRule } from './pattern.ts'
-import { compilePolicy } from './policy.ts'
+import { deferPolicy } from './policy.ts'
 import { defaultPresets, presetNames, presetRules, type PresetName } from './presets.ts'
 
 /**
@@ -17,7 +17,7 @@ export function createLocal (deny: readonly string[]): Credential {
   const mistakes = rules.flatMap(describeMistake)
   if (mistakes.length > 0) throw new SettingsError(mistakes)
   const lifted = presetRules(defaultPresets.filter(name => !presets.includes(name))).map(rule => rule.text)
-  const policy = compilePolicy({ role: 'admin', mode: 'enforce', presets, allow: ['/**', ...lifted], deny: rules, devices: [] })
+  const policy = deferPolicy({ role: 'admin', mode: 'enforce', presets, allow: ['/**', ...lifted], deny: rules, devices: [] })
   return createCredential({ name: 'local', role: 'admin' }, { policy, digest: '', expiresMs: Infinity, session: '' })
 }
 
