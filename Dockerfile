@@ -2,9 +2,10 @@
 #   docker build --build-arg BASE=registry.example/node:24-slim@sha256:… .
 ARG BASE=docker.io/library/node:24.19.0-bookworm-slim@sha256:a9f5f7c91a432850b2a8a7797adf5eadb6c733ceed61167806cee7ea7fbc29df
 
-# Everything that is needed to compile. No package's install script runs, here or below.
+# The program in one folder, packages included, and what V8 compiled of it: by its path, hence the same WORKDIR as below.
+# No package's install script runs, here or below.
 FROM ${BASE} AS build
-WORKDIR /build
+WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json ./
@@ -12,13 +13,12 @@ COPY .config/ .config/
 COPY src/ src/
 RUN npm run build
 
-# What runs, and the list of it.
-FROM ${BASE} AS dependencies
+# The list of what went into it.
+FROM ${BASE} AS contents
 WORKDIR /app
 COPY package.json package-lock.json ./
-RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund \
+RUN npm sbom --package-lock-only --omit=dev --sbom-format=cyclonedx >sbom.cdx.json \
  && npm pkg delete devDependencies scripts \
- && npm sbom --sbom-format cyclonedx >sbom.cdx.json \
  && rm package-lock.json
 
 FROM ${BASE}
@@ -35,8 +35,8 @@ RUN rm -rf /usr/local/lib/node_modules /usr/local/bin/npm /usr/local/bin/npx /us
  && chown 65532:65532 /var/lib/izuma-proxy \
  && chmod 700 /var/lib/izuma-proxy
 WORKDIR /app
-COPY --from=dependencies /app/ ./
-COPY --from=build /build/dist/ dist/
+COPY --from=contents /app/ ./
+COPY --from=build /app/dist/ dist/
 COPY LICENSE ./
 # The root file system can be read-only: only the trail and /tmp are written to. The health listener is for HEALTHCHECK, inside.
 ENV NODE_ENV=production \
