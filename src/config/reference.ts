@@ -30,7 +30,8 @@ Never forwarded; a member token is needed where there is a team, except for \`li
 | \`/_proxy/metrics\` | Prometheus |
 | \`/_proxy/trail\` | the trail: \`limit\` (2–1000, default 50), \`after\`, \`order\`, \`include=total_count\`, \`q\`, and \`field__eq\`, \`neq\`, \`lte\`, \`gte\`, \`in\`, \`nin\` for any column; with \`Accept: text/event-stream\` live |
 | \`/_proxy/trail/series\` | counts, errors and latency percentiles over time for the same filters |
-| \`/_proxy/trail/{id}\`, \`/_proxy/trail/{id}/bundle\` | one record with its explanation; what support needs, as JSON or Markdown |
+| \`/_proxy/trail/{id}\`, \`/_proxy/trail/{id}/bundle\` | one record with its explanation; what support needs, as JSON or Markdown (\`format=markdown\`) |
+| \`/_proxy/trail/bundle\` | the same of several: \`id__in=…,…\`, or whatever the filters find, e.g. a time range; 100 records at most |
 | \`/_proxy/notifications\` | the notification channel as an event stream, with \`Last-Event-ID\` |
 | \`/_proxy/pages/<list path of the API>\` | a whole list, following \`after\`: NDJSON, or one JSON list with \`Accept: application/json\` |
 | \`/_proxy/session\` | log a browser in (\`POST\` with the token) and out (\`DELETE\`) |

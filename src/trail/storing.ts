@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads'
+import { Lag } from './lag.ts'
 import type { Position } from './segment-writer.ts'
 import { measureSegments } from './segments.ts'
 import type { FromStoreWorker, StoreWorkerData, ToStoreWorker } from './store-worker.ts'
@@ -35,7 +36,7 @@ export class Storing {
   #position: Position | undefined
   #timer: NodeJS.Timeout | undefined
   #report: FeederReport | undefined
-  #behindSince: number | undefined
+  readonly #lag = new Lag()
   #restarts = 0
   #stopping = false
   #drained: () => void = () => {}
@@ -66,7 +67,8 @@ export class Storing {
 
   #noteReport (report: FeederReport): void {
     this.#report = report
-    if (report.caughtUp) this.#behindSince = undefined
+    if (report.caughtUp) this.#lag.noteAllStored()
+    else if (report.stored !== undefined && report.fault === null) this.#lag.noteStored(report.stored, performance.now())
   }
 
   readonly #onExit = (): void => {
@@ -89,8 +91,9 @@ export class Storing {
 
   readonly #tell = (): void => {
     this.#timer = undefined
-    this.#behindSince ??= performance.now()
-    this.#send({ type: 'advance', position: this.#position as Position })
+    const position = this.#position as Position
+    this.#lag.noteWritten(position, performance.now())
+    this.#send({ type: 'advance', position })
   }
 
   /** For `status`, which members see: the database's own words are in the log alone. */
@@ -102,7 +105,7 @@ export class Storing {
       storeBytes,
       restarts: this.#restarts,
       behindBytes: this.#measureBehind(stored),
-      behindMs: this.#behindSince === undefined ? 0 : Math.round(performance.now() - this.#behindSince)
+      behindMs: this.#lag.ms(performance.now())
     }
   }
 

@@ -1,16 +1,19 @@
-import { waitFor } from '../support/wait-for.ts'
+import { join } from 'node:path'
 import { test } from 'tap'
 import type { SupportBundle } from '../../src/trail/bundle.ts'
 import type { TrailDetail } from '../../src/trail/api.ts'
 import type { TrailItem, TrailList } from '../../src/trail/query/reader.ts'
 import type { Series } from '../../src/trail/query/series.ts'
+import { startPostgres } from '../support/postgres.ts'
 import { forwardRoute, startTrailApp, type TrailApp } from '../support/trail-app.ts'
-import { until } from '../support/trail-stores.ts'
+import { testOnBoth, until, type Place } from '../support/trail-stores.ts'
+import { waitFor } from '../support/wait-for.ts'
 
 const statuses: Record<string, number> = { missing: 404, broken: 500 }
 
-function start (t: Parameters<typeof startTrailApp>[0]): Promise<TrailApp> {
-  return startTrailApp(t, { routes: forwardRoute(entry => ({ status: statuses[entry.path.split('/')[2] ?? ''] ?? 200, body: '{}' })) })
+function start (t: Parameters<typeof startTrailApp>[0], { store, folder }: Pick<Place, 'store' | 'folder'>): Promise<TrailApp> {
+  const flags = { '--trail': store.kind === 'postgres' ? store.url : `sqlite:${store.path}`, '--trail-journal': folder }
+  return startTrailApp(t, { flags, routes: forwardRoute(entry => ({ status: statuses[entry.path.split('/')[2] ?? ''] ?? 200, body: '{}' })) })
 }
 
 async function forward ({ url }: TrailApp, path: string, member = 'mia'): Promise<string> {
@@ -27,38 +30,38 @@ async function stored (proxy: TrailApp, count: number): Promise<TrailList> {
   return until(async () => {
     const list = await (await ask(proxy, '?path__gte=/v3&limit=1000')).json() as TrailList
     return list.data?.length === count && list.data.every(item => item.outcome !== 'open') && list
-  }, 10_000)
+  }, 30_000)
 }
 
-test('lists by the API\'s conventions', async t => {
-  const proxy = await start(t)
+testOnBoth('lists by the API\'s conventions', async (t, place) => {
+  const proxy = await start(t, place)
   const ids = []
   for (let i = 0; i < 5; i++) ids.push(await forward(proxy, `/v3/devices/${i}`))
   ids.push(await forward(proxy, '/v3/missing/1'))
   await stored(proxy, 6)
-  const first = await ask(proxy, '?limit=2&include=total_count')
+  const first = await ask(proxy, '?path__gte=/v3&limit=2&include=total_count')
   t.equal(first.headers.get('content-type'), 'application/json; charset=utf-8')
   t.equal(first.headers.get('cache-control'), 'no-store')
   const page = await first.json() as TrailList
   t.match(page, { object: 'list', limit: 2, after: null, order: 'ASC', has_more: true, total_count: 6 })
   t.strictSame(page.data.map(item => item.id), ids.slice(0, 2))
-  const next = await (await ask(proxy, `?limit=100&after=${ids[1]}`)).json() as TrailList
+  const next = await (await ask(proxy, `?path__gte=/v3&limit=100&after=${ids[1]}`)).json() as TrailList
   t.strictSame(next.data.map(item => item.id), ids.slice(2))
   t.equal(next.has_more, false)
-  const filtered = await (await ask(proxy, '?status__gte=400&q=MISSING&order=DESC')).json() as TrailList
+  const filtered = await (await ask(proxy, '?path__gte=/v3&status__gte=400&q=MISSING&order=DESC')).json() as TrailList
   t.strictSame(filtered.data.map(item => item.id), [ids[5]])
   const wrong = await ask(proxy, '?limit=x&colour__eq=red')
   t.equal(wrong.status, 400)
   t.match(await wrong.json(), { object: 'error', code: 400, type: 'validation_error', fields: [{ name: 'limit' }, { name: 'colour__eq' }] })
 })
 
-test('members see their own records, admins all', async t => {
-  const proxy = await start(t)
+testOnBoth('members see their own records, admins all', async (t, place) => {
+  const proxy = await start(t, place)
   const hers = await forward(proxy, '/v3/devices/1', 'mia')
   const his = await forward(proxy, '/v3/devices/2', 'noa')
   await stored(proxy, 2)
   const asMia = { 'x-test-member': 'mia:member' }
-  const list = await (await ask(proxy, '?include=total_count', asMia)).json() as TrailList
+  const list = await (await ask(proxy, '?path__gte=/v3&include=total_count', asMia)).json() as TrailList
   t.strictSame(list.data.map(item => item.id), [hers])
   t.equal(list.total_count, 1)
   t.strictSame((await (await ask(proxy, '?member__eq=noa', asMia)).json() as TrailList).data, [])
@@ -66,13 +69,13 @@ test('members see their own records, admins all', async t => {
   t.equal((await ask(proxy, `/${his}`, asMia)).status, 404)
   t.equal((await ask(proxy, `/${his}/bundle`, asMia)).status, 404)
   t.equal((await (await ask(proxy, `/bundle?id__in=${hers},${his}`, asMia)).json() as SupportBundle).requests.length, 1)
-  t.equal((await (await ask(proxy, '/series', asMia)).json() as Series).total.count, 1)
-  t.equal((await (await ask(proxy, '/bundle', asMia)).json() as SupportBundle).requests.length, 1)
+  t.equal((await (await ask(proxy, '/series?path__gte=/v3', asMia)).json() as Series).total.count, 1)
+  t.equal((await (await ask(proxy, '/bundle?path__gte=/v3', asMia)).json() as SupportBundle).requests.length, 1)
   t.equal((await ask(proxy, `/${his}`)).status, 200)
 })
 
-test('one record, by either id, with its explanation', async t => {
-  const proxy = await start(t)
+testOnBoth('one record, by either id, with its explanation', async (t, place) => {
+  const proxy = await start(t, place)
   const id = await forward(proxy, '/v3/missing/1')
   await stored(proxy, 1)
   const detail = await (await ask(proxy, `/${id}`)).json() as TrailDetail
@@ -81,8 +84,8 @@ test('one record, by either id, with its explanation', async t => {
   for (const unknown of ['0'.repeat(32), 'x', '%00', 'a'.repeat(90)]) t.equal((await ask(proxy, `/${unknown}`)).status, 404, unknown)
 })
 
-test('a support bundle, as JSON and as Markdown, for one, several, or a range', async t => {
-  const proxy = await start(t)
+testOnBoth('a support bundle, as JSON and as Markdown, for one, several, or a range', async (t, place) => {
+  const proxy = await start(t, place)
   const first = await forward(proxy, '/v3/broken/1?limit=5')
   const second = await forward(proxy, '/v3/broken/1?limit=5')
   await forward(proxy, '/v3/devices')
@@ -98,16 +101,16 @@ test('a support bundle, as JSON and as Markdown, for one, several, or a range', 
   t.match(await markdown.text(), new RegExp(`# Support bundle: 1 request[^]+${first}[^]+### Likely cause`))
   t.match(await (await ask(proxy, `/${first}/bundle?format=markdown`)).text(), /^# Support/)
   t.equal((await (await ask(proxy, `/bundle?id__in=${first},${second}`)).json() as SupportBundle).requests.length, 2)
-  t.equal((await (await ask(proxy, '/bundle?status__gte=500&started_at__gte=2020')).json() as SupportBundle).requests.length, 2)
+  t.equal((await (await ask(proxy, '/bundle?path__gte=/v3&status__gte=500&started_at__gte=2020')).json() as SupportBundle).requests.length, 2)
   t.equal((await ask(proxy, `/${first}/bundle?format=pdf`)).status, 400)
 })
 
-test('series over time', async t => {
-  const proxy = await start(t)
+testOnBoth('series over time', async (t, place) => {
+  const proxy = await start(t, place)
   await forward(proxy, '/v3/broken/1')
   await forward(proxy, '/v3/devices')
   await stored(proxy, 2)
-  const series = await (await ask(proxy, '/series?buckets=12')).json() as Series
+  const series = await (await ask(proxy, '/series?path__gte=/v3&buckets=12')).json() as Series
   t.match(series, { object: 'trail-series', interval_ms: 600_000, total: { count: 2, errors: 1, status: { '2xx': 1, '5xx': 1 } } })
   t.ok(series.buckets.length <= 12)
   t.equal((await ask(proxy, '/series?buckets=0')).status, 400)
@@ -132,8 +135,8 @@ async function readEvents (response: Response, enough: (events: Array<{ event: s
   return { events, reader }
 }
 
-test('a live tail shows records as they come, filtered, and can be taken up again', async t => {
-  const proxy = await start(t)
+testOnBoth('a live tail shows records as they come, filtered, and can be taken up again', async (t, place) => {
+  const proxy = await start(t, place)
   await forward(proxy, '/v3/devices/0')
   await stored(proxy, 1)
   const live = await ask(proxy, '?member__eq=mia', { accept: 'text/event-stream' })
@@ -151,8 +154,8 @@ test('a live tail shows records as they come, filtered, and can be taken up agai
   await until(() => proxy.closed.filter(entry => entry.path.startsWith('/_proxy/trail') && entry.outcome === 'own').length > 2)
 })
 
-test('a revoked member\'s tail ends, and so do all when the proxy drains', async t => {
-  const proxy = await start(t)
+testOnBoth('a revoked member\'s tail ends, and so do all when the proxy drains', async (t, place) => {
+  const proxy = await start(t, place)
   const first = await ask(proxy, '/tail')
   proxy.revoke()
   t.equal((await readEvents(first, () => false)).events.length, 0)
@@ -169,4 +172,24 @@ test('a store that can\'t be read is an error of this endpoint alone', async t =
   t.equal((await fetch(`${proxy.url}/v3/devices`)).status, 200)
   const report = await waitFor('the fault', () => proxy.reports.get('trail')?.(), found => found?.state === 'degraded', 20_000)
   t.match(report, { state: 'degraded', ready: true, details: { store: { fault: 'unreachable' } } })
+})
+
+test('a database that goes away holds nothing up, and has everything once it is back', async t => {
+  const server = await startPostgres()
+  if (server === undefined) return t.pass('skipped: no PostgreSQL is installed here (apt install postgresql)')
+  t.teardown(() => server.remove())
+  const proxy = await start(t, { store: { kind: 'postgres', url: await server.createDatabase(), sync: false }, folder: join(t.testdir({}), 'journal') })
+  const report = () => proxy.reports.get('trail')?.() as { state: string, ready: boolean, details: { store: { fault: string | null, behindBytes: number, behindMs: number } } }
+  const ids = [await forward(proxy, '/v3/devices/before')]
+  await stored(proxy, 1)
+  await server.stop('immediate')
+  for (let i = 0; i < 200; i++) ids.push(await forward(proxy, `/v3/devices/${i}`))
+  const away = await until(() => report().details.store.fault !== null && report(), 20_000)
+  t.match(away, { state: 'degraded', ready: true, details: { store: { fault: 'unreachable' } } })
+  t.ok(away.details.store.behindBytes > 10_000, 'it says how far the store is behind')
+  t.equal((await ask(proxy, '')).status, 503)
+  await server.start()
+  const list = await stored(proxy, ids.length)
+  t.strictSame(list.data.map(({ id }) => id), ids, 'in order, each once')
+  t.match(await until(() => report().state === 'ok' && report(), 10_000), { details: { store: { fault: null, behindMs: Number } } })
 })

@@ -114,6 +114,21 @@ testOnBoth('no segment goes before all of it is stored, held intents included', 
   t.strictSame(left.list(), [3])
 })
 
+testOnBoth('what is written while the store is waited for is stored without another word', async (t, place) => {
+  const { journal } = openJournal(t, place)
+  const first = await openFeeder(t, place)
+  journal.close(answered(makeEntry({ path: '/before' })))
+  await first.feed(journal)
+  await first.feeder.stop()
+  const { feeder, reports } = await openFeeder(t, place)
+  feeder.advance(journal.position as never)
+  journal.close(answered(makeEntry({ path: '/while-it-opens' })))
+  journal.flush()
+  feeder.advance(journal.position as never)
+  await until(() => reports.at(-1)?.caughtUp === true && reports.at(-1)?.stored?.bytes === journal.position?.bytes, 20_000)
+  t.strictSame((await readRows(place)).map(row => row.path), ['/before', '/while-it-opens'])
+})
+
 testOnBoth('an asynchronous answer is added, before the outcome or long after', async (t, place) => {
   const { journal } = openJournal(t, place)
   const { feed } = await openFeeder(t, place)

@@ -51,6 +51,8 @@ export class Feeder {
   readonly #options: FeederOptions
   #store: Store | undefined
   #target: Position | undefined
+  /** The journal has got further since storing began: it came while a database was waited for. */
+  #advanced = false
   #cursor: StoredPosition | undefined
   #marked = false
   #running = false
@@ -75,6 +77,7 @@ export class Feeder {
   /** The journal is written up to there. */
   advance (target: Position): void {
     this.#target = target
+    this.#advanced = true
     if (this.#retryTimer === undefined) this.#wake()
   }
 
@@ -99,19 +102,25 @@ export class Feeder {
     this.#running = true
     const draining = this.#draining
     try {
-      while (!this.#stopped && await this.#step(this.#target)) {
-        await this.#keepHouse(this.#target)
-        await breathe()
-      }
+      do await this.#storeAll(this.#target)
+      while (this.#advanced && !this.#stopped)
       await this.#flushHeld(this.#target, draining ? 0 : holdMs)
-      this.#noteSuccess(true)
+      this.#noteSuccess(!this.#advanced)
       await this.#keepHouse(this.#target)
     } catch (error) {
       await this.#recover(error)
     } finally {
       this.#running = false
       if (draining || this.#stopped) this.#endDrain()
-      else if (this.#draining) this.#wake()
+      else if (this.#draining || (this.#advanced && this.#retryTimer === undefined)) this.#wake()
+    }
+  }
+
+  async #storeAll (target: Position): Promise<void> {
+    this.#advanced = false
+    while (!this.#stopped && await this.#step(target)) {
+      await this.#keepHouse(target)
+      await breathe()
     }
   }
 
