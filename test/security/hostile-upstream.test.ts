@@ -28,7 +28,6 @@ const behaviours: Record<string, Misbehave> = {
   slow: async (socket, own) => { await pause(Math.random() * 20); socket.write(answer(own)) },
   pieces: async (socket, own) => { for (const piece of answer(own).match(/[^]{1,40}/g) ?? []) { socket.write(piece); await pause(0) } },
   'a second answer in the same segment': (socket, own) => socket.write(answer(own) + poison),
-  'a second answer on the idle connection': async (socket, own) => { socket.write(answer(own)); await pause(Math.random() * 8); socket.write(poison) },
   'a body longer than its length': (socket, own) => socket.write(answer(own) + markerOf('poison')),
   'bytes behind the last chunk': (socket, own) => socket.write(chunked(own) + markerOf('poison')),
   'half a body, then the end': (socket, own) => socket.end(answer(own).slice(0, -6)),
@@ -82,6 +81,22 @@ t.test('many requests over few connections, honest answers and hostile ones mixe
   t.same(wrong, [])
   t.ok(answered > numRuns / 2, `${answered} of ${numRuns} got their answer whole`)
   t.equal((await ask(proxy.url, '/r-end/0')).text, markerOf('r-end'), 'and it lives')
+})
+
+// One that comes while the next request is under way nobody can tell from that request's answer. One that comes before it can be told.
+t.test('an answer on an idle connection is nobody\'s: the connection is closed, and the next request gets its own', async t => {
+  let closed = Promise.resolve()
+  const api = await startRawApi(t, (socket, head) => {
+    socket.write(answer(markerOf(/^GET \/([a-z0-9-]+) /.exec(head)?.[1] ?? '')))
+    closed = new Promise(resolve => { socket.once('close', () => resolve()) })
+    setTimeout(() => socket.write(poison), Math.random() * 8)
+  })
+  const proxy = await startProxy(t, { api, accessKey, flags: { ...flags, '--upstream-connections': '1', '--upstream-warm-connections': '0' } })
+  for (let number = 0; number < 10; number++) {
+    t.equal((await ask(proxy.url, `/i-${number}`)).text, markerOf(`i-${number}`))
+    await closed
+  }
+  t.equal(api.connections, 10)
 })
 
 const piece = fc.oneof(
