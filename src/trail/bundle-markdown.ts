@@ -42,11 +42,16 @@ function renderFacts (request: BundledRequest): string[] {
     ['Notes', request.notes.join(', ')],
     ['Asynchronous answer', request.async === null ? null : `${request.async.id}: ${request.async.status ?? 'none yet'}${request.async.latency_ms === null ? '' : ` after ${formatMs(request.async.latency_ms)}`}`],
     ['WebSocket close code', request.close_code === null ? null : String(request.close_code)],
-    ['The API\'s clock against ours', request.clock_offset_ms === null ? null : formatMs(request.clock_offset_ms)],
+    ['The API\'s clock against ours', request.clock_offset_ms === null ? null : describeOffset(request.clock_offset_ms)],
     ['Client', request.client_agent],
     ['Trace', request.trace_id]
   ]
   return facts.filter(([, value]) => value !== null && value !== '').map(([label, value]) => `- ${label}: ${code(value as string)}`)
+}
+
+/** `Date` has whole seconds: less says nothing. */
+function describeOffset (ms: number): string {
+  return Math.abs(ms) < 1000 ? 'within a second' : formatMs(ms)
 }
 
 function renderExplanation ({ explanation }: BundledRequest): string[] {

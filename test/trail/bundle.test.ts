@@ -52,6 +52,7 @@ test('what the API refused waits for no answer of a device, and one word is said
   const text = renderBundle({ object: 'support-bundle', generated_at: '', proxy: context, requests: refused === undefined ? [] : [refused] })
   t.match(text, `- Error: \`${word}\``)
   t.notMatch(text, 'Asynchronous answer')
+  t.match(renderBundle(buildBundle([{ item: item({ clock_offset_ms: -516 }), related: nothing }], context, 0)), 'clock against ours: `within a second`')
   t.end()
 })
 
