@@ -1,8 +1,11 @@
-import { renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import t from 'tap'
 import { startApi } from '../support/api-server.ts'
 import { ask } from '../support/client.ts'
 import { makeAccessKey, startProxy } from '../support/proxy.ts'
+import { makeToken } from '../support/team-server.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 const oldKey = makeAccessKey('A')
@@ -57,4 +60,28 @@ t.test('without a key nothing is forwarded, readyz is red, and both mend themsel
   await waitFor('the key', async () => (await ask(missing.url, '/_proxy/readyz')).status, status => status === 200, 3000)
   t.equal((await ask(missing.url, '/v3/devices')).text, 'ok')
   t.match(await missing.trail(rows => rows.length === 2 && rows.every(({ outcome }) => outcome !== 'open')), [{ outcome: 'refused', error_type: 'access_key_unavailable', attempts: 0 }, { outcome: 'answered' }])
+})
+
+t.test('key and team in a volume of Kubernetes change under the running proxy by one swapped link', async t => {
+  const api = await startApi(t, (request, response) => { response.end(request.headers.authorization?.slice(-1)) })
+  const mount = mkdtempSync(join(tmpdir(), 'izuma-proxy-mount-'))
+  t.teardown(() => rmSync(mount, { recursive: true, force: true }))
+  const [alice, bob] = [makeToken(), makeToken()]
+  const publish = (version: string, key: string, tokens: unknown[]) => {
+    mkdirSync(join(mount, version))
+    writeFileSync(join(mount, version, 'access-key'), key, { mode: 0o644 })
+    writeFileSync(join(mount, version, 'team.json'), JSON.stringify({ members: { ops: { tokens } } }), { mode: 0o644 })
+    symlinkSync(version, join(mount, '..data_tmp'))
+    renameSync(join(mount, '..data_tmp'), join(mount, '..data'))
+  }
+  publish('..2026_07_01_1', oldKey, [alice.entry])
+  for (const name of ['access-key', 'team.json']) symlinkSync(`..data/${name}`, join(mount, name))
+  const proxy = await startProxy(t, { api, accessKey: oldKey, flags: { '--access-key-file': join(mount, 'access-key'), '--team-file': join(mount, 'team.json') } })
+  t.equal((await ask(proxy.url, '/v3/devices', { headers: alice.headers })).text, 'A')
+  publish('..2026_07_01_2', newKey, [bob.entry])
+  rmSync(join(mount, '..2026_07_01_1'), { recursive: true })
+  const swappedAt = performance.now()
+  await waitFor('the new key for the new token', () => ask(proxy.url, '/v3/devices', { headers: bob.headers }), ({ status, text }) => status === 200 && text === 'B')
+  t.equal((await ask(proxy.url, '/v3/devices', { headers: alice.headers })).status, 401, 'the old token is worth nothing any more')
+  t.ok(performance.now() - swappedAt < 2000, `took ${Math.round(performance.now() - swappedAt)} ms`)
 })
