@@ -8,6 +8,12 @@ export interface Asker {
   clientId: string
   /** Id of the trail entry of the request, `''` if it is unknown. */
   trailId: string
+  /** The instance that sent the request. */
+  instance: string
+  /** The request is still open there, and its client waits for the answer. */
+  waits: boolean
+  /** When the answer was put on the log (milliseconds since the epoch), while that instance has yet to take it from there. */
+  answeredAt?: number
   /** Milliseconds since the epoch. */
   askedAt: number
   expiresAt: number
@@ -37,7 +43,11 @@ export class AsyncIds {
     this.#limits = limits
     for (const [key, value] of state.entries(prefix)) this.#keep(key.slice(prefix.length), value as Asker)
     this.expire(nowMs)
+    state.onForeignChange((key, value) => { if (key.startsWith(prefix)) this.#follow(key.slice(prefix.length), value as Asker | undefined) })
   }
+
+  /** Called when another instance has sent a request. */
+  onLearned: (upstreamId: string) => void = () => {}
 
   get size (): number { return this.#askers.size }
 
@@ -55,16 +65,40 @@ export class AsyncIds {
   take (upstreamId: string): Asker | undefined {
     const asker = this.#askers.get(upstreamId)
     if (asker === undefined) return undefined
-    this.#askers.delete(upstreamId)
-    this.#count(asker.member, -1)
+    this.#drop(upstreamId, asker)
     this.#state.delete(prefix + upstreamId)
     return asker
+  }
+
+  find (upstreamId: string): Asker | undefined { return this.#askers.get(upstreamId) }
+
+  /** Remembers something else of an asker that is known. */
+  change (upstreamId: string, changes: Partial<Pick<Asker, 'waits' | 'answeredAt'>>): void {
+    const asker = this.#askers.get(upstreamId)
+    if (asker !== undefined) this.add(upstreamId, { ...asker, ...changes })
+  }
+
+  /** Answers that waited on the log since then for an instance to take them: it is gone. */
+  leftSince (thenMs: number): string[] {
+    return [...this.#askers].filter(([, { answeredAt }]) => answeredAt !== undefined && answeredAt <= thenMs).map(([upstreamId]) => upstreamId)
   }
 
   expire (nowMs: number): void {
     for (const [upstreamId, { expiresAt }] of this.#askers) {
       if (expiresAt <= nowMs) this.take(upstreamId)
     }
+  }
+
+  #follow (upstreamId: string, asker: Asker | undefined): void {
+    const known = this.#askers.get(upstreamId)
+    if (asker !== undefined) this.#keep(upstreamId, asker)
+    else if (known !== undefined) this.#drop(upstreamId, known)
+    if (asker !== undefined && known === undefined) this.onLearned(upstreamId)
+  }
+
+  #drop (upstreamId: string, { member }: Asker): void {
+    this.#askers.delete(upstreamId)
+    this.#count(member, -1)
   }
 
   #keep (upstreamId: string, asker: Asker): void {

@@ -4,6 +4,7 @@ export class Demand {
   readonly #always: boolean
   #holders = 0
   #until = 0
+  #untilElsewhere = 0
 
   /** `always`: needed whether or not somebody listens. */
   constructor (always: boolean, lingerMs: number) {
@@ -21,5 +22,10 @@ export class Demand {
   /** Somebody did something whose result comes over the channel. */
   touch (nowMs: number): void { this.#until = Math.max(this.#until, nowMs + this.#lingerMs) }
 
-  isWanted (nowMs: number): boolean { return this.#always || this.#holders > 0 || nowMs < this.#until }
+  /** Somebody at another instance needs it. */
+  touchElsewhere (nowMs: number): void { this.#untilElsewhere = nowMs + this.#lingerMs }
+
+  isWantedHere (nowMs: number): boolean { return this.#always || this.#holders > 0 || nowMs < this.#until }
+
+  isWanted (nowMs: number): boolean { return this.isWantedHere(nowMs) || nowMs < this.#untilElsewhere }
 }

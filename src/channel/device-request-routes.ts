@@ -40,14 +40,14 @@ export function serveDeviceRequests (app: FastifyInstance, room: ChannelRoom, hy
     entry.async_id = upstreamId
     if (waitSeconds !== undefined) return wait(request, reply, upstreamId, query, waitSeconds)
     room.touch()
-    expect(request, reply, upstreamId, query)
+    expect(request, reply, upstreamId, query, false)
     target.forward = `${target.path}?${replaceAsyncId(target.query, upstreamId)}`
     app.forward(request, reply)
   }
 
-  function expect (request: FastifyRequest, reply: FastifyReply, upstreamId: string, query: DeviceRequestQuery): Asker {
+  function expect (request: FastifyRequest, reply: FastifyReply, upstreamId: string, query: DeviceRequestQuery, waits: boolean): Asker {
     const { entry, member } = request
-    const asker = makeAsker(member.name, query.asyncId ?? upstreamId, entry.id, query.expirySeconds)
+    const asker = makeAsker(room, member.name, { clientId: query.asyncId ?? upstreamId, trailId: entry.id, expirySeconds: query.expirySeconds, waits })
     room.routing.expect(upstreamId, asker)
     room.asking.set(entry.id, entry)
     reply.raw.once('close', () => room.asking.delete(entry.id))
@@ -57,7 +57,7 @@ export function serveDeviceRequests (app: FastifyInstance, room: ChannelRoom, hy
   async function wait (request: FastifyRequest, reply: FastifyReply, upstreamId: string, query: DeviceRequestQuery, seconds: number): Promise<FastifyReply> {
     const body = await readBody(request, limits.bodyBytes)
     await room.ensureRegistered()
-    const { clientId } = expect(request, reply, upstreamId, query)
+    const { clientId } = expect(request, reply, upstreamId, query, true)
     const waiting = waitForAnswer(room, reply, upstreamId)
     try {
       const answer = await sendOn(request, reply, hygiene, { body, path: `${request.target.path}?${replaceAsyncId(request.target.query, upstreamId)}` })
@@ -104,7 +104,7 @@ export async function passAccepted (room: ChannelRoom, request: FastifyRequest, 
     request.entry.async_id = id
     room.asking.set(request.entry.id, request.entry)
     reply.raw.once('close', () => room.asking.delete(request.entry.id))
-    room.routing.learn(id, makeAsker(request.member.name, id, request.entry.id, undefined), Date.now())
+    room.routing.learn(id, makeAsker(room, request.member.name, { clientId: id, trailId: request.entry.id, expirySeconds: undefined, waits: false }), Date.now())
   }
   return passAnswer(request, reply, hygiene, answer, text)
 }
@@ -118,9 +118,11 @@ function readAsyncResponseId (text: string): string | undefined {
   }
 }
 
-function makeAsker (member: string, clientId: string, trailId: string, expirySeconds: number | undefined): Asker {
+interface Asked { clientId: string, trailId: string, expirySeconds: number | undefined, waits: boolean }
+
+function makeAsker ({ parts: { sharing: { instance } } }: ChannelRoom, member: string, { expirySeconds, ...asked }: Asked): Asker {
   const now = Date.now()
-  return { member, clientId, trailId, askedAt: now, expiresAt: now + Math.min(expirySeconds ?? defaultExpirySeconds, maxExpirySeconds) * 1000 + expirySlackMs }
+  return { ...asked, member, instance, askedAt: now, expiresAt: now + Math.min(expirySeconds ?? defaultExpirySeconds, maxExpirySeconds) * 1000 + expirySlackMs }
 }
 
 /** Takes the answer in place of the channel for as long as the client is there. */

@@ -1,7 +1,7 @@
 /**
  * The log of what came over the channel, as one instance sees it. Listeners read it each at their own pace, so an event is
- * kept once however many wait for it. In one process it is a ring in memory; several instances put a shared stream behind
- * the same interface, each keeping the recent part of it at hand.
+ * kept once however many wait for it. In one process it is a ring in memory (`memory-log.ts`); several instances put a
+ * shared stream behind the same interface, each keeping the recent part of it at hand (`shared/shared-log.ts`).
  */
 export interface EventLog {
   /** Position of the newest event; 0 before the first. Positions rise by one. */
@@ -16,7 +16,11 @@ export interface EventLog {
   /** `undefined` if the id is none of this log's, or was written before the log began. */
   positionOf (id: string): number | undefined
   /** Calls back after each append. Returns an unsubscribe function. */
-  onAppend (listener: () => void): () => void
+  onAppend (listener: (event: LoggedEvent) => void): () => void
+  /** Whether an item with that `uid` came over the channel lately by way of another instance. */
+  knows (uid: string): boolean
+  /** Drops what is too old or too much. */
+  expire (): void
   stats (): { events: number, bytes: number, oldestAt: number | null }
 }
 
@@ -27,12 +31,26 @@ export interface NewEvent {
   text: string
   /** Why events may be missing at this place. */
   gap: GapReason | null
+  /** Answers in it, for the instances whose requests they answer. */
+  answers?: readonly AnswerNote[]
+}
+
+/** What the instance that sent a device request has to know of its answer. */
+export interface AnswerNote {
+  instance: string
+  upstreamId: string
+  /** The request's client waits for it there: the event is for nobody else. */
+  waits: boolean
+  trailId: string
+  status: number | null
+  latencyMs: number
 }
 
 export type GapReason =
   | 'channel_recreated' // the API had dropped the channel and its queue
   | 'channel_displaced' // a connection from outside had the channel for a while
   | 'message_unreadable' // a message arrived that is none of the API's shape
+  | 'overflow' // more came than could be held
 
 export interface LoggedEvent extends Omit<NewEvent, 'text'> {
   position: number
@@ -40,4 +58,9 @@ export interface LoggedEvent extends Omit<NewEvent, 'text'> {
   at: number
   /** UTF-8 of the text, made once for all listeners. */
   bytes: Buffer
+}
+
+/** Whether somebody waits for the answer in this event, so that it doesn't go over the channel. */
+export function isAwaited ({ answers }: Pick<NewEvent, 'answers'>): boolean {
+  return answers?.[0]?.waits === true
 }

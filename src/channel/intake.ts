@@ -32,7 +32,7 @@ export class Intake {
       this.#log.append({ to: null, text: '', gap: 'message_unreadable' })
       return false
     }
-    const fresh = dropRepeated(text, uid => this.#uids.isRepeated(uid))
+    const fresh = dropRepeated(text, uid => this.#uids.isRepeated(uid) || this.#log.knows(uid))
     if (fresh === null) return true
     const { broadcast, answers } = splitMessage(fresh)
     if (broadcast !== null) this.#log.append({ to: null, text: broadcast, gap: null })

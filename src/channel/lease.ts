@@ -3,8 +3,11 @@
  * store, where each new holder gets a higher fencing token, so that a holder that slept can't write after it lost the lease.
  */
 export interface Lease {
-  /** Tries to hold the lease until `release`. `lost` may be followed by another `gained`. */
+  /** Nobody else can have it now: the channel may be dialled. */
+  readonly confirmed: boolean
+  /** Tries to get and keep the lease until `release`. `lost` may be followed by another `gained`. */
   hold (callbacks: LeaseCallbacks): void
+  /** Gives it up for good, for others to have at once. */
   release (): Promise<void>
 }
 
@@ -15,6 +18,8 @@ export interface LeaseCallbacks {
 
 /** For a single instance: nobody else can hold it. */
 export class LocalLease implements Lease {
+  readonly confirmed = true
+
   hold ({ gained }: LeaseCallbacks): void { gained(1) }
 
   async release (): Promise<void> {}

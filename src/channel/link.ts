@@ -12,8 +12,10 @@ export interface LinkOptions {
   closeEntry: (entry: OpenEntry, facts: Partial<OpenEntry>) => void
   log: FastifyBaseLogger
   limits: LinkLimits
-  /** The channel was ours before this process began. */
-  known: boolean
+  /** Nobody else may have the channel now: without that nothing is dialled. */
+  mayDial: () => boolean
+  /** Called before the end of the socket is acted upon. */
+  ending: () => void
   receive: (data: Buffer, isBinary: boolean) => void
   report: (what: LinkReport) => void
   /** Tells the present key from others. */
@@ -33,7 +35,7 @@ export interface LinkLimits {
   timeScale: number
 }
 
-const openStates: readonly LinkState[] = ['open', 'proving']
+export const openStates: readonly LinkState[] = ['open', 'proving']
 const lookAgainMs = 10_000
 
 /** Carries out what the state machine decides: the one connection to the key's notification channel. */
@@ -43,7 +45,6 @@ export class UpstreamLink {
   #socket: UpstreamSocket | undefined
   #socketEnded: (() => void) | undefined
   #timer: NodeJS.Timeout | undefined
-  #waiting = new Set<() => void>()
   #stopped = false
   #lookedAt = 0
   #dialledWith: string | undefined
@@ -54,7 +55,7 @@ export class UpstreamLink {
 
   constructor (options: LinkOptions) {
     this.#options = options
-    this.#link = { ...initialLink, known: options.known }
+    this.#link = initialLink
   }
 
   get state (): LinkState { return this.#link.state }
@@ -69,6 +70,11 @@ export class UpstreamLink {
     if (wanted !== this.#link.wanted && !this.#stopped) this.#handle({ type: wanted ? 'wanted' : 'unwanted' })
   }
 
+  /** What was known before this instance held the channel: it has been ours, and events have been missed. */
+  inherit (what: { known: boolean, missed: boolean }): void {
+    this.#link = { ...this.#link, known: this.#link.known || what.known, missed: this.#link.missed || what.missed }
+  }
+
   /** Looks again whether a foreign channel is still there, unless that was done a moment ago. */
   lookAgain (nowMs: number): void {
     if (this.#link.state !== 'taken' || nowMs - this.#lookedAt < lookAgainMs * this.#options.limits.timeScale) return
@@ -78,22 +84,6 @@ export class UpstreamLink {
 
   keyChanged (): void {
     if (!this.#stopped) this.#handle({ type: 'key-changed', isSockets: this.#options.keyFingerprint() === this.#dialledWith })
-  }
-
-  /** Resolves once `reached` says so of the state, or after the time; the state says which. */
-  async settled (reached: (state: LinkState) => boolean, timeoutMs: number): Promise<LinkState> {
-    if (reached(this.#link.state)) return this.#link.state
-    await new Promise<void>(resolve => {
-      const done = () => {
-        clearTimeout(timer)
-        this.#waiting.delete(look)
-        resolve()
-      }
-      const look = () => { if (reached(this.#link.state)) done() }
-      const timer = setTimeout(done, timeoutMs)
-      this.#waiting.add(look)
-    })
-    return this.#link.state
   }
 
   /** Closes the socket in good order; the API keeps the channel and queues. */
@@ -115,7 +105,6 @@ export class UpstreamLink {
     if (effects.some(effect => effect.do !== 'report')) this.#clearTimer()
     for (const effect of effects) this.#carryOut(effect)
     this.#options.changed(this.#link)
-    for (const look of this.#waiting) look()
   }
 
   #clearTimer (): void {
@@ -156,6 +145,7 @@ export class UpstreamLink {
   #dialRecorded (entry: OpenEntry): void {
     try {
       if (this.#stopped) throw new Error('the proxy is stopping')
+      if (!this.#options.mayDial()) throw new Error('another instance may hold the channel')
       this.#dialledWith = this.#options.keyFingerprint()
       if (this.#dialledWith === undefined) throw new Error('there is no access key')
       entry.attempts = 1
@@ -187,6 +177,7 @@ export class UpstreamLink {
         this.#socket = undefined
         this.connectedAt = null
         this.lastClose = { code, at: Date.now() }
+        this.#options.ending()
         closeEntry(entry, { outcome: entry.status === null ? 'failed' : 'answered', close_code: code })
         this.#handle(event)
         this.#socketEnded?.()

@@ -17,6 +17,7 @@ const maxClientMessageBytes = 64 * 1024
 const maxClientFragments = 16
 /** After a close frame the client gets this long to answer it. */
 const closeTimeoutMs = 5_000
+const abnormalClosure = 1006
 
 /** The three ways to hear the channel. */
 export function serveListeners (app: FastifyInstance, room: ChannelRoom, pingMs: number): void {
@@ -35,7 +36,7 @@ export function serveListeners (app: FastifyInstance, room: ChannelRoom, pingMs:
   const ids = new WeakMap<IncomingMessage, string>()
   server.on('headers', (headers, raw) => headers.push(`X-Proxy-Request-ID: ${ids.get(raw)}`, `X-Request-ID: ${ids.get(raw)}`))
 
-  function connectWebSocket (request: FastifyRequest, reply: FastifyReply) {
+  async function connectWebSocket (request: FastifyRequest, reply: FastifyReply) {
     const { upgrade, headers } = request
     if (upgrade === null) {
       reply.header('Upgrade', 'websocket')
@@ -47,7 +48,10 @@ export function serveListeners (app: FastifyInstance, room: ChannelRoom, pingMs:
     if (upgrade.head.length > 0) throw proxyError('header_invalid', { message: 'Data came before the WebSocket was open.' })
     refuseBeyondLimit(room)
     room.refuseIfHopeless()
+    await room.ensureLog()
     const name = nameChannel(room, request, 'websocket')
+    // It may have been registered at another instance a moment ago.
+    if (room.channels.find(name) === undefined) await room.parts.sharing.catchUp()
     const deleted = room.channels.isDeleted(name)
     const channel = deleted ? undefined : room.channels.register(name, null, log.head, Date.now()).channel
     reply.hijack()
@@ -56,7 +60,7 @@ export function serveListeners (app: FastifyInstance, room: ChannelRoom, pingMs:
     reply.raw.detachSocket(upgrade.socket as never)
     accept(request, upgrade, webSocket => {
       if (channel === undefined) refuse(request, webSocket)
-      else join(request, webSocket, upgrade, channel)
+      else void join(request, webSocket, upgrade, channel)
     })
   }
 
@@ -79,22 +83,37 @@ export function serveListeners (app: FastifyInstance, room: ChannelRoom, pingMs:
     webSocket.close(1011, 'No channel: PUT /v2/notification/websocket first')
   }
 
-  function join (request: FastifyRequest, webSocket: WebSocket, { socket }: UpgradeSocket, channel: VirtualChannel): void {
+  async function join (request: FastifyRequest, webSocket: WebSocket, { socket }: UpgradeSocket, channel: VirtualChannel): Promise<void> {
     const { entry, member, server: { trail } } = request
-    const reader = room.reader(member, room.channels.attach(channel, log.head, Date.now()), wantsObjects(channel.serialization))
-    const listener = new WebSocketListener(member.name, webSocket, socket, reader, listenerLimits, () => room.fanOut.wake(listener))
-    const leave = room.listen(listener, member, channel)
+    const gone = new AbortController()
+    let listener: WebSocketListener | undefined
     recordBegin(request)
+    webSocket.on('error', () => {})
+    const forget = endEarly(request, webSocket)
+    webSocket.on('close', code => {
+      gone.abort()
+      forget()
+      trail.close(entry, { outcome: 'own', status: 101, close_code: listener?.closeCode ?? code, bytes_out: listener?.sentBytes ?? 0 })
+    })
+    const place = await room.places.take(channel, { only: false, gone: gone.signal })
+    if (place === undefined || place === 'busy') return
+    if (gone.signal.aborted) return place.leave(place.position)
+    forget()
+    const reader = room.reader(member, place.position, wantsObjects(channel.serialization))
+    const joined = listener = new WebSocketListener(member.name, webSocket, socket, reader, listenerLimits, () => room.fanOut.wake(joined))
+    place.follow(() => joined.positionAfter(abnormalClosure))
+    const leave = room.listen(joined, member, channel)
     webSocket.on('close', code => {
       leave()
-      room.channels.detach(channel, listener.positionAfter(code), Date.now())
-      trail.close(entry, { outcome: 'own', status: 101, close_code: listener.closeCode ?? code, bytes_out: listener.sentBytes })
+      place.leave(joined.positionAfter(code))
     })
   }
 
-  function openEventStream (request: FastifyRequest, reply: FastifyReply) {
+  async function openEventStream (request: FastifyRequest, reply: FastifyReply) {
     refuseBeyondLimit(room)
     room.refuseIfHopeless()
+    await room.ensureLog()
+    if (reply.raw.destroyed) return
     const { member } = request
     const start = findStart(room, request)
     const reader = room.reader(member, start.position)
@@ -105,17 +124,27 @@ export function serveListeners (app: FastifyInstance, room: ChannelRoom, pingMs:
     stream.once('close', leave)
     // X-Accel-Buffering: nginx in front would hold events back.
     reply.headers({ 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store', 'X-Accel-Buffering': 'no', 'X-Request-ID': request.entry.id })
-    stream.announce('channel', { state: room.link.state })
+    stream.announce('channel', { state: room.standing.state })
     return reply.send(stream)
   }
 
-  function pull (request: FastifyRequest, reply: FastifyReply): void {
+  async function pull (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     refuseBeyondLimit(room)
     room.refuseIfHopeless()
+    await room.ensureLog()
     const { member } = request
-    const { channel } = room.channels.register(nameChannel(room, request, 'pull'), null, log.head, Date.now())
-    if (channel.open > 0) throw proxyError('poll_conflict')
-    const from = room.channels.attach(channel, log.head, Date.now())
+    const name = nameChannel(room, request, 'pull')
+    if (room.channels.find(name) === undefined) await room.parts.sharing.catchUp()
+    const { channel } = room.channels.register(name, null, log.head, Date.now())
+    const gone = AbortSignal.any([AbortSignal.timeout(limits.pollWaitMs), closed(reply)])
+    const place = await room.places.take(channel, { only: true, gone })
+    if (place === 'busy') throw proxyError('poll_conflict')
+    if (place === undefined) return answerOwn(request, reply, 204)
+    const from = place.position
+    if (reply.raw.destroyed) {
+      place.leave(from)
+      return reply
+    }
     let answered: Batch | undefined
     const poll = new LongPoll(member.name, room.reader(member, from), limits.pollWaitMs, batch => {
       answered = batch
@@ -125,9 +154,10 @@ export function serveListeners (app: FastifyInstance, room: ChannelRoom, pingMs:
     // What was not handed over whole comes again with the next poll.
     reply.raw.once('close', () => {
       leave()
-      room.channels.detach(channel, reply.raw.writableFinished ? answered?.position ?? from : from, Date.now())
+      place.leave(reply.raw.writableFinished ? answered?.position ?? from : from)
       poll.end('draining')
     })
+    return reply
   }
 
   function deletePull (request: FastifyRequest, reply: FastifyReply) {
@@ -136,6 +166,7 @@ export function serveListeners (app: FastifyInstance, room: ChannelRoom, pingMs:
     if (channel === undefined) return answerOwn(request, reply, 200, 'ALREADY_DELETED')
     room.listeners.endAll(channel)
     room.channels.remove(name)
+    room.places.forget(channel)
     return answerOwn(request, reply, 200, 'REMOVED')
   }
 
@@ -150,6 +181,22 @@ export function serveListeners (app: FastifyInstance, room: ChannelRoom, pingMs:
 /** In the trail from its beginning on: who listens is seen there, and stays there should the proxy be killed. Its end is recorded anyway. */
 function recordBegin ({ entry, server: { trail } }: FastifyRequest): void {
   trail.record(entry, () => {})
+}
+
+/** While it waits for its place in the log, a WebSocket is ended here as its listener would end it. */
+function endEarly ({ member, server: { health, team } }: FastifyRequest, webSocket: WebSocket): () => void {
+  const stay = [
+    health.onDrain(() => webSocket.close(1001, 'the proxy is shutting down')),
+    team.onRevoked(member, () => webSocket.close(1008, 'the member token is no longer valid'))
+  ]
+  return () => { for (const leave of stay) leave() }
+}
+
+/** Aborted when the client has gone. */
+function closed ({ raw }: FastifyReply): AbortSignal {
+  const gone = new AbortController()
+  raw.once('close', () => gone.abort())
+  return gone.signal
 }
 
 function answerPoll (request: FastifyRequest, reply: FastifyReply, { text, gap }: Batch): void {

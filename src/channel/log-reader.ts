@@ -1,5 +1,5 @@
 import type { Member } from '../decorations.ts'
-import type { EventLog, GapReason, LoggedEvent } from './event-log.ts'
+import { isAwaited, type EventLog, type GapReason, type LoggedEvent } from './event-log.ts'
 import { convertRemovals, filterMessage } from './message.ts'
 
 /** What a member may see, as the team's policy has it at the moment of delivery. */
@@ -11,7 +11,7 @@ export interface Sight {
 
 export type Delivery =
   | { kind: 'event', position: number, bytes: Buffer, isPrivate: boolean }
-  | { kind: 'gap', position: number, reason: GapReason | 'overflow' }
+  | { kind: 'gap', position: number, reason: GapReason }
 
 /** Messages in the other form of removals, made once for all who want that form. */
 const converted = [new WeakMap<LoggedEvent, Buffer>(), new WeakMap<LoggedEvent, Buffer>()] as const
@@ -52,6 +52,7 @@ export class LogReader {
   #view (event: LoggedEvent): Delivery | undefined {
     const { position } = event
     if (event.gap !== null) return { kind: 'gap', position, reason: event.gap }
+    if (isAwaited(event)) return undefined
     if (event.to !== null) return event.to === this.#member.name ? { kind: 'event', position, bytes: event.bytes, isPrivate: true } : undefined
     const bytes = convert(event, this.#removalsAsObjects)
     if (this.#sight.seesAllDevices(this.#member)) return { kind: 'event', position, bytes, isPrivate: false }

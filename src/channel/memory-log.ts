@@ -14,9 +14,9 @@ const entryOverheadBytes = 256
  */
 export class MemoryLog implements EventLog {
   readonly #limits: MemoryLogLimits
-  readonly #epoch: string
+  #epoch: string
   readonly #now: () => number
-  readonly #listeners = new Set<() => void>()
+  readonly #listeners = new Set<(event: LoggedEvent) => void>()
   /** The event at position p stands at index (p - 1) % capacity; grown as needed. */
   #events: Array<LoggedEvent | undefined> = new Array(64)
   #bytes = 0
@@ -29,19 +29,33 @@ export class MemoryLog implements EventLog {
     this.#now = now
   }
 
+  get epoch (): string { return this.#epoch }
+
   get head (): number { return this.#head }
 
   get first (): number { return this.#first }
 
-  append ({ to, gap, text }: NewEvent): void {
+  append ({ text, ...event }: NewEvent, at = this.#now()): void {
     if (this.#head - this.#first + 1 === this.#events.length) this.#grow()
     this.#head++
-    const logged = { to, gap, bytes: Buffer.from(text), position: this.#head, at: this.#now() }
+    const logged = { ...event, bytes: Buffer.from(text), position: this.#head, at }
     this.#events[this.#indexOf(this.#head)] = logged
     this.#bytes += costOf(logged)
     this.expire()
-    for (const listener of this.#listeners) listener()
+    for (const listener of this.#listeners) listener(logged)
   }
+
+  /** Begins anew behind a position, which is not before any that it had: readers find what they missed missing. */
+  restart (epoch: string, head: number): void {
+    this.#epoch = epoch
+    this.#events = new Array(64)
+    this.#bytes = 0
+    this.#head = head
+    this.#first = head + 1
+  }
+
+  /** Alone, whatever came was noticed when it came. */
+  knows (): boolean { return false }
 
   /** Drops what is too old or too much; `append` does so too. */
   expire (): void {
@@ -68,7 +82,7 @@ export class MemoryLog implements EventLog {
     return position <= this.#head ? position : undefined
   }
 
-  onAppend (listener: () => void): () => void {
+  onAppend (listener: (event: LoggedEvent) => void): () => void {
     this.#listeners.add(listener)
     return () => { this.#listeners.delete(listener) }
   }

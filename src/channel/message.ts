@@ -65,6 +65,11 @@ export function makeAnswersMessage (answerTexts: readonly string[]): string {
   return `{"${answersKey}":[${answerTexts.join(',')}]}`
 }
 
+/** The one answer of a message of `makeAnswersMessage`. */
+export function readSingleAnswer (message: string): string {
+  return message.slice(`{"${answersKey}":[`.length, -2)
+}
+
 /**
  * What is left of a message for someone who may not see every device, or `null` if nothing is.
  * What can't be told to belong to a device (an unknown key, an item without `ep`) is judged as device `''`,

@@ -12,17 +12,20 @@ export function serveNotificationPaths (app: FastifyInstance, room: ChannelRoom)
     const serialization = readSerialization(await readBody(request, limits.bodyBytes))
     await room.ensureRegistered()
     const { channel, created } = room.channels.register(nameChannel(room, request, 'websocket'), serialization, log.head, Date.now())
+    if (created) room.places.begin(channel)
+    await room.parts.sharing.publish()
     const shown = channel.serialization ?? { type: 'v2' }
     if (!created) return answerOwn(request, reply, 200, { serialization: shown })
     return answerOwn(request, reply, 201, { status: 'disconnected', queue_size: 0, serialization: shown })
   }
 
-  function getWebSocket (request: FastifyRequest, reply: FastifyReply) {
+  async function getWebSocket (request: FastifyRequest, reply: FastifyReply) {
     const channel = room.channels.find(nameChannel(room, request, 'websocket'))
     if (channel === undefined) throw proxyError('not_found', { message: 'No channel has been registered.' })
+    const { connected, queued } = await room.places.look(channel)
     return answerOwn(request, reply, 200, {
-      status: channel.open > 0 ? 'connected' : 'disconnected',
-      queue_size: room.channels.queued(channel, log.head),
+      status: connected ? 'connected' : 'disconnected',
+      queue_size: queued,
       serialization: channel.serialization ?? { type: 'v2' }
     })
   }
@@ -33,12 +36,13 @@ export function serveNotificationPaths (app: FastifyInstance, room: ChannelRoom)
     const channel = room.channels.find(name)
     if (channel === undefined) throw proxyError('not_found', { message: 'Websocket channel doesn\'t exist.' })
     room.channels.remove(name)
+    room.places.forget(channel)
     room.listeners.endAll(channel)
     return answerOwn(request, reply, 204)
   }
 
   function getChannel (request: FastifyRequest, reply: FastifyReply) {
-    if (room.link.takenBy !== null) return answerOwn(request, reply, 200, { delivery_mechanism: room.link.takenBy })
+    if (room.standing.takenBy !== null) return answerOwn(request, reply, 200, { delivery_mechanism: room.standing.takenBy })
     if (room.channels.find(nameChannel(room, request, 'websocket'))) return answerOwn(request, reply, 200, { delivery_mechanism: 'WEB_SOCKET' })
     if (room.channels.find(nameChannel(room, request, 'pull'))) return answerOwn(request, reply, 200, { delivery_mechanism: 'LONG_POLLING' })
     throw proxyError('not_found', { message: 'Channel was not found.' })
@@ -46,12 +50,12 @@ export function serveNotificationPaths (app: FastifyInstance, room: ChannelRoom)
 
   /** There is no callback while the channel is the proxy's; a foreign one is shown by the API itself. */
   function getCallback (request: FastifyRequest, reply: FastifyReply) {
-    if (room.link.takenBy === 'CALLBACK') return app.forward(request, reply)
+    if (room.standing.takenBy === 'CALLBACK') return app.forward(request, reply)
     throw proxyError('not_found', { message: 'The callback URL does not exist.' })
   }
 
   function deleteCallback () {
-    if (room.link.takenBy !== null) throw proxyError('channel_taken')
+    if (room.standing.takenBy !== null) throw proxyError('channel_taken')
     throw proxyError('not_found', { message: 'Callback URL does not exist.' })
   }
 

@@ -3,7 +3,7 @@ import fp from 'fastify-plugin'
 import type { Settings } from '../config/table.ts'
 import { proxyError } from '../errors.ts'
 import { serveDeviceRequests } from './device-request-routes.ts'
-import { LocalLease } from './lease.ts'
+import type { EventLog } from './event-log.ts'
 import { defaultLimits, type ChannelLimits } from './limits.ts'
 import { serveListeners } from './listening-routes.ts'
 import { MemoryLog } from './memory-log.ts'
@@ -12,8 +12,10 @@ import { classifyPath } from './paths.ts'
 import { servePresubscriptions } from './presubscription-routes.ts'
 import { passThrough, type AnswerHygiene } from './reply.ts'
 import { ChannelRoom } from './room.ts'
+import { FleetSharing } from './shared/sharing.ts'
+import { beAlone, type Sharing } from './sharing.ts'
 import { findStateFile } from './state-file.ts'
-import { StateJournal } from './state-journal.ts'
+import { StateJournal, type StateMap } from './state-journal.ts'
 import { describeChannel } from './status.ts'
 import { serveSubscriptions } from './subscription-routes.ts'
 
@@ -37,14 +39,14 @@ declare module 'fastify' {
 async function channel (app: FastifyInstance, { settings, hygiene, limits: changed = {} }: ChannelOptions): Promise<void> {
   if (settings.channel === 'off') return
   const limits = { ...defaultLimits, ...changed }
-  const state = new StateJournal(findStateFile(settings))
-  const log = new MemoryLog({ maxBytes: settings.channelReplay, maxAgeMs: limits.replayMs }, Date.now().toString(36), Date.now)
+  const journal = new StateJournal(findStateFile(settings))
+  const { state, log, sharing } = await share(app, journal, settings, limits)
   const room = new ChannelRoom({
     settings,
     limits,
     state,
     log,
-    lease: new LocalLease(),
+    sharing,
     upstream: app.upstream,
     trail: app.trail,
     team: app.team,
@@ -58,16 +60,32 @@ async function channel (app: FastifyInstance, { settings, hygiene, limits: chang
   })
   app.addHook('onRequest', keepToOwnPaths)
   await app.register(async routes => serveRoutes(routes, room, hygiene, settings))
-  app.health.register('channel', () => describeChannel(room, state.failure))
-  app.health.onDrain(() => room.fanOut.end('draining'))
+  app.health.register('channel', () => describeChannel(room, journal.failure))
+  app.health.onDrain(() => {
+    room.fanOut.end('draining')
+    // The others needn't do without until the last request here has ended.
+    if (sharing.isShared) room.handOver().catch((error: unknown) => app.log.error({ err: error }, 'the notification channel could not be handed over'))
+  })
   app.accessKey.onChange(() => room.link.keyChanged())
   app.addHook('onReady', async () => room.start())
   // Listeners would keep the server from closing, when nobody began a drain before.
   app.addHook('preClose', async () => room.fanOut.end('draining'))
   app.addHook('onClose', async () => {
     await room.stop()
-    state.close()
+    if (sharing instanceof FleetSharing) await sharing.close()
+    journal.close()
   })
+}
+
+/** State, log and the rest: of this process alone, or in common with the fleet. */
+async function share (app: FastifyInstance, journal: StateJournal, { channelReplay }: ChannelSettings, limits: ChannelLimits): Promise<{ state: StateMap, log: EventLog, sharing: Sharing }> {
+  if (app.fleet === undefined) {
+    const log = new MemoryLog({ maxBytes: channelReplay, maxAgeMs: limits.replayMs }, Date.now().toString(36), Date.now)
+    return { state: journal, log, sharing: beAlone(log) }
+  }
+  const sharing = new FleetSharing({ fleet: app.fleet, local: journal, replayBytes: channelReplay, limits, logger: app.log })
+  await sharing.start()
+  return { state: sharing.state, log: sharing.log, sharing }
 }
 
 function serveRoutes (app: FastifyInstance, room: ChannelRoom, hygiene: AnswerHygiene, settings: ChannelSettings): void {
@@ -100,4 +118,4 @@ function keepToOwnPaths (request: FastifyRequest, _reply: FastifyReply, done: (e
   done(proxyError('request_target_invalid', { message: 'Write this path as the API documents it: the proxy shares what is behind it.' }))
 }
 
-export default fp(channel, { name: 'channel', fastify: '5.x', dependencies: ['health', 'trail', 'access-key', 'guard', 'team', 'upstream'] })
+export default fp(channel, { name: 'channel', fastify: '5.x', dependencies: ['health', 'trail', 'access-key', 'guard', 'fleet', 'team', 'upstream'] })

@@ -8,15 +8,10 @@ const path = '/v2/subscriptions'
 
 /** Pre-subscriptions: a list for each member, whose union is what the API has. */
 export function servePresubscriptions (app: FastifyInstance, room: ChannelRoom, hygiene: AnswerHygiene): void {
-  const { state, limits } = room.parts
-  let last: Promise<unknown> = Promise.resolve()
+  const { state, limits, sharing } = room.parts
 
   /** One after the other: each reads what upstream has, and writes the whole anew. */
-  function inTurn<T> (work: () => Promise<T>): Promise<T> {
-    const turn = last.then(work, work)
-    last = turn.catch(() => {})
-    return turn
-  }
+  function inTurn<T> (work: () => Promise<T>): Promise<T> { return sharing.turns.take('presubscriptions', work) }
 
   /** What upstream has now; anything but a list is the API's refusal, and passed on as a failure of upstream. */
   async function look (request: FastifyRequest): Promise<{ upstream: Presubscription[], lists: Lists }> {

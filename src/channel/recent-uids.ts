@@ -6,9 +6,11 @@ export class RecentUids {
 
   constructor (size: number) { this.#size = size }
 
+  has (uid: string): boolean { return this.#newer.has(uid) || this.#older.has(uid) }
+
   /** True if the id was here before, within the last `size` to twice as many. */
   isRepeated (uid: string): boolean {
-    if (this.#newer.has(uid) || this.#older.has(uid)) return true
+    if (this.has(uid)) return true
     if (this.#newer.size >= this.#size) {
       this.#older = this.#newer
       this.#newer = new Set()

@@ -4,22 +4,24 @@ import type { Member, TeamService, UpstreamService } from '../decorations.ts'
 import { proxyError } from '../errors.ts'
 import type { OpenEntry, TrailService } from '../trail/record.ts'
 import { AnswerRouting } from './answer-routing.ts'
-import { AsyncIds, type Asker } from './async-ids.ts'
+import { AsyncIds } from './async-ids.ts'
 import { Demand } from './demand.ts'
 import { EarlyAnswers } from './early-answers.ts'
-import type { EventLog } from './event-log.ts'
+import { isAwaited, type EventLog, type LoggedEvent } from './event-log.ts'
 import { EventStream } from './event-stream.ts'
 import type { FanOut, Listener } from './fan-out.ts'
 import { Incidents } from './incidents.ts'
 import { Intake } from './intake.ts'
-import type { Lease } from './lease.ts'
 import type { ChannelLimits } from './limits.ts'
-import type { Link, LinkState } from './link-machine.ts'
+import type { Link, LinkReport, LinkState } from './link-machine.ts'
 import { UpstreamLink, type LinkOptions } from './link.ts'
 import { Listeners } from './listeners.ts'
 import { LogReader } from './log-reader.ts'
+import type { Places } from './places.ts'
 import { RecentUids } from './recent-uids.ts'
 import { restoreSubscriptions } from './restore.ts'
+import type { Sharing } from './sharing.ts'
+import { Standings, type Standing } from './standing.ts'
 import type { StateMap } from './state-journal.ts'
 import { Subscriptions } from './subscriptions.ts'
 import { UpstreamCalls } from './upstream-calls.ts'
@@ -29,8 +31,8 @@ export interface RoomParts {
   settings: Pick<Settings, 'channel' | 'websocketIdleTimeout' | 'websocketMaxMessage'>
   limits: ChannelLimits
   state: StateMap
-  log: EventLog & { expire (): void }
-  lease: Lease
+  log: EventLog
+  sharing: Sharing
   upstream: UpstreamService
   trail: TrailService
   team: TeamService
@@ -44,6 +46,8 @@ export interface RoomParts {
 
 const sweepMs = 250
 const sweepsPerMinute = 240
+/** How far back an answer is looked for that nobody took from the log. */
+const searchedEvents = 10_000
 /** States in which a member can't be given a channel. */
 const hopeless: readonly LinkState[] = ['taken', 'refused']
 
@@ -61,29 +65,37 @@ export class ChannelRoom {
   readonly link: UpstreamLink
   readonly incidents: Incidents
   readonly demand: Demand
+  readonly places: Places
+  readonly #standings: Standings
   /** Entries of device requests whose own answer is still under way; facts learned meanwhile go straight into them. */
   readonly asking = new Map<string, OpenEntry>()
   #leased = false
+  /** Times this instance came to hold the channel. */
+  takeovers = 0
+  #handedOver: Promise<void> | undefined
   #sweep: NodeJS.Timeout | undefined
   #sweeps = 0
 
   constructor (parts: RoomParts) {
-    const { limits, state, settings } = parts
+    const { limits, state, settings, sharing } = parts
     const now = Date.now()
     this.parts = parts
     this.channels = new VirtualChannels(state, now)
     this.subscriptions = new Subscriptions(state)
     this.ids = new AsyncIds(state, { perMember: limits.askedPerMember, total: limits.askedInTotal }, now)
     this.early = new EarlyAnswers(limits.earlyAnswerMs, limits.earlyAnswerBytes)
-    this.routing = new AnswerRouting(this.ids, this.early, {
-      deliver: (member, text) => parts.log.append({ to: member, text, gap: null }),
-      noteAnswer: (asker, status, latencyMs) => this.#noteAnswer(asker, status, latencyMs)
+    this.routing = new AnswerRouting(sharing.instance, this.ids, this.early, {
+      deliver: (member, text, answers) => parts.log.append({ to: member, text, gap: null, ...(answers.length > 0 && { answers }) }),
+      noteAnswer: (trailId, status, latencyMs) => this.#noteAnswer(trailId, status, latencyMs)
     })
+    this.places = sharing.makePlaces(this.channels)
     this.intake = new Intake(parts.log, this.routing, new RecentUids(limits.uids), parts.mask)
     this.calls = new UpstreamCalls(parts.upstream, parts.trail)
     this.demand = new Demand(settings.channel === 'always', limits.lingerMs)
     this.listeners = new Listeners(parts.team, this.demand)
     this.link = new UpstreamLink(this.#describeLink())
+    this.#standings = new Standings(state, () => this.holds ? this.#describeStanding() : undefined, standing => this.#announce(standing))
+    this.channels.onDeleted = channel => this.listeners.endAll(channel)
     this.incidents = new Incidents({
       log: parts.log,
       logger: parts.logger,
@@ -94,21 +106,39 @@ export class ChannelRoom {
 
   get fanOut (): FanOut { return this.listeners.fanOut }
 
+  /** This instance holds the upstream channel, or none does and it may. */
+  get holds (): boolean { return this.#leased }
+
+  /** How the upstream channel is, here or at the instance that holds it. */
+  get standing (): Standing { return this.#standings.current }
+
   start (): void {
-    this.parts.log.onAppend(() => this.fanOut.wakeAll())
-    this.parts.lease.hold({ gained: () => this.#setLeased(true), lost: () => this.#setLeased(false) })
+    const { log, sharing } = this.parts
+    log.onAppend(event => {
+      this.routing.receive(event)
+      this.fanOut.wakeAll()
+    })
+    sharing.onWanted(() => this.#wantedElsewhere())
+    sharing.lease.hold({ gained: () => this.#setLeased(true), lost: () => this.#setLeased(false) })
     this.#sweep = setInterval(() => this.#runSweep(), sweepMs)
   }
 
-  async stop (): Promise<void> {
-    clearInterval(this.#sweep)
-    await this.link.stop()
-    await this.parts.lease.release()
+  /** Lets go of the upstream channel in good order, for the next holder to have it at once. */
+  handOver (): Promise<void> {
+    return (this.#handedOver ??= this.#letGo())
   }
 
-  /** The upstream connection is made, kept or let go as needed. */
+  async stop (): Promise<void> {
+    await this.handOver()
+    clearInterval(this.#sweep)
+  }
+
+  /** The upstream connection is made, kept or let go as needed. One that is open is kept while nobody can say whose it is. */
   follow (): void {
-    this.link.want(this.#leased && this.demand.isWanted(Date.now()))
+    const { sharing } = this.parts
+    const now = Date.now()
+    if (this.demand.isWantedHere(now)) sharing.tellWanted()
+    this.link.want(this.#leased && (sharing.lease.confirmed || this.link.isOpen) && this.demand.isWanted(now))
   }
 
   /** Somebody does something whose result comes over the channel. */
@@ -121,15 +151,21 @@ export class ChannelRoom {
   async ensureRegistered (): Promise<void> {
     this.touch()
     this.link.lookAgain(Date.now())
-    const state = await this.link.settled(state => this.link.registered || hopeless.includes(state), this.parts.limits.readyMs)
+    const { registered, state } = await this.#standings.settled(({ registered, state }) => registered || hopeless.includes(state), this.parts.limits.readyMs)
     this.refuseIfHopeless(state)
-    if (!this.link.registered) throw proxyError('upstream_unreachable', { message: 'The notification channel could not be registered at the API in time.' })
+    if (!registered) throw proxyError('upstream_unreachable', { message: this.parts.sharing.up ? 'The notification channel could not be registered at the API in time.' : 'The notification channel cannot be registered while the Redis that the instances share is away.' })
   }
 
-  refuseIfHopeless (state: LinkState = this.link.state): void {
+  refuseIfHopeless (state: LinkState = this.standing.state): void {
     this.link.lookAgain(Date.now())
     if (state === 'taken') throw proxyError('channel_taken')
     if (state === 'refused') throw proxyError('access_key_unavailable', { message: 'The API does not take the access key of the proxy for the notification channel.' })
+  }
+
+  /** Throws what a new listener is to be told when nobody can say where it would begin. */
+  async ensureLog (): Promise<void> {
+    if (await this.parts.sharing.ready(this.parts.limits.readyMs)) return
+    throw proxyError('upstream_unreachable', { message: 'The events that the instances share cannot be read while their Redis is away.' })
   }
 
   reader (member: Member, position: number, removalsAsObjects = false): LogReader {
@@ -144,16 +180,18 @@ export class ChannelRoom {
   }
 
   #describeLink (): LinkOptions {
-    const { settings, limits, state, upstream, trail, logger, upgradeAnswered, keyFingerprint } = this.parts
+    const { settings, limits, sharing, upstream, trail, logger, upgradeAnswered, keyFingerprint } = this.parts
     return {
       calls: this.calls,
       websocketOptions: () => upstream.websocketOptions(),
       closeEntry: (entry, facts) => trail.close(entry, facts),
       log: logger,
       limits: { pingMs: settings.websocketIdleTimeout, handshakeMs: limits.handshakeMs, maxMessageBytes: settings.websocketMaxMessage, timeScale: limits.timeScale },
-      known: state.get('channel') !== undefined,
+      mayDial: () => sharing.lease.confirmed,
+      // A close by the API is no eviction from outside if another instance may have taken the channel meanwhile.
+      ending: () => { if (!sharing.lease.confirmed) this.link.want(false) },
       receive: (data, isBinary) => this.#receive(data, isBinary),
-      report: what => this.incidents.note(what),
+      report: what => this.#report(what),
       changed: link => this.#linkChanged(link),
       answered: upgradeAnswered,
       keyFingerprint,
@@ -161,33 +199,85 @@ export class ChannelRoom {
     }
   }
 
+  async #letGo (): Promise<void> {
+    const { sharing } = this.parts
+    await this.link.stop()
+    await sharing.stop()
+    this.#leased = false
+  }
+
   #setLeased (leased: boolean): void {
+    const { state, sharing, logger } = this.parts
     this.#leased = leased
+    if (sharing.isShared) logger.info({ instance: sharing.instance.slice(0, 8) }, leased ? 'this instance holds the notification channel' : 'another instance holds the notification channel')
+    if (leased) {
+      sharing.begin()
+      this.takeovers++
+      this.link.inherit({ known: state.get('channel') !== undefined, missed: state.get('missed') !== undefined })
+    }
+    this.#standings.note(sharing.isShared)
     this.follow()
+  }
+
+  #wantedElsewhere (): void {
+    const now = Date.now()
+    this.demand.touchElsewhere(now)
+    this.link.lookAgain(now)
+    this.follow()
+  }
+
+  /** What a holder that dies before it is open again would have said is said by the next one. */
+  #report (what: LinkReport): void {
+    if (what === 'evicted') this.parts.state.set('missed', true)
+    if (what === 'missed') this.parts.state.delete('missed')
+    this.incidents.note(what)
   }
 
   #receive (data: Buffer, isBinary: boolean): void {
     if (!this.intake.receive(data, isBinary, Date.now())) this.incidents.noteUnreadable(data.length, isBinary)
   }
 
-  #linkChanged ({ known, state }: Link): void {
-    if (known && this.parts.state.get('channel') === undefined) this.parts.state.set('channel', { known: true })
+  #describeStanding (): Standing {
+    const { state, registered, takenBy, connectedAt } = this.link
+    return { state, registered, takenBy, connectedAt }
+  }
+
+  #linkChanged ({ known }: Link): void {
+    const { state, sharing } = this.parts
+    if (known && state.get('channel') === undefined) state.set('channel', { known: true })
+    if (!this.holds) return
+    this.#standings.note(sharing.isShared)
+    this.#announce(this.standing)
+  }
+
+  #announce ({ state }: Standing): void {
     for (const listener of this.fanOut.listeners) {
       if (listener instanceof EventStream) listener.announce('channel', { state })
     }
     if (hopeless.includes(state)) this.fanOut.end('unavailable')
   }
 
-  #noteAnswer ({ trailId }: Asker, status: number | null, latencyMs: number): void {
+  #noteAnswer (trailId: string, status: number | null, latencyMs: number): void {
     const facts = { async_status: status, async_latency_ms: latencyMs }
     const entry = this.asking.get(trailId)
     if (entry !== undefined && !entry.closed) Object.assign(entry, facts)
     else if (trailId !== '') this.parts.trail.amend(trailId, facts)
   }
 
+  #findAwaited (upstreamId: string): LoggedEvent | undefined {
+    const { log } = this.parts
+    for (let position = log.head; position >= Math.max(log.first, log.head - searchedEvents); position--) {
+      const event = log.at(position)
+      if (event !== undefined && isAwaited(event) && event.answers?.[0]?.upstreamId === upstreamId) return event
+    }
+    return undefined
+  }
+
   #runSweep (): void {
     const now = Date.now()
-    this.early.expire(now)
+    // A request of another instance may become known only when Redis is back.
+    if (this.parts.sharing.isSettled) this.early.expire(now)
+    if (this.holds) this.routing.deliverLeft(now, upstreamId => this.#findAwaited(upstreamId))
     this.fanOut.tick(now)
     this.fanOut.limitOwnBytes(this.parts.limits.ownBytes)
     if (++this.#sweeps % sweepsPerMinute === 0) {

@@ -8,6 +8,8 @@ export interface StateMap {
   entries (prefix: string): Array<[key: string, value: unknown]>
   set (key: string, value: unknown): void
   delete (key: string): void
+  /** Calls back when another instance has changed a key; `undefined` = it is gone. */
+  onForeignChange (listener: (key: string, value: unknown) => void): void
 }
 
 /** Rewritten when it holds this many lines more than live keys. */
@@ -49,6 +51,9 @@ export class StateJournal implements StateMap {
   delete (key: string): void {
     if (this.#values.delete(key)) this.#append(`${JSON.stringify([key])}\n`)
   }
+
+  /** A file has one owner. */
+  onForeignChange (): void {}
 
   close (): void {
     if (this.#file !== -1) closeSync(this.#file)

@@ -1,23 +1,26 @@
 import type { HealthReport } from '../decorations.ts'
+import { openStates } from './link.ts'
 import type { ChannelRoom } from './room.ts'
 
 /** What `status` and `readyz` say of the channel. Times are RFC 3339. */
 export function describeChannel (room: ChannelRoom, stateFailure: Error | undefined): HealthReport {
-  const { link, fanOut, intake, parts } = room
+  const { link, fanOut, intake, parts, standing } = room
   const { events, bytes, oldestAt } = parts.log.stats()
   const wanted = room.demand.isWanted(Date.now())
-  const troubled = link.state === 'taken' || (wanted && !link.isOpen) || stateFailure !== undefined
+  const { isShared, up } = parts.sharing
+  const isOpen = openStates.includes(standing.state)
+  const troubled = standing.state === 'taken' || (wanted && !isOpen) || stateFailure !== undefined || !up
   return {
-    state: link.state === 'refused' ? 'failed' : troubled ? 'degraded' : 'ok',
+    state: standing.state === 'refused' ? 'failed' : troubled ? 'degraded' : 'ok',
     // A key that the API has revoked serves nobody; everything else leaves the rest of the API usable.
-    ready: link.state !== 'refused',
+    ready: standing.state !== 'refused',
     details: {
       mode: parts.settings.channel,
-      state: link.state,
-      connected_since: formatTime(link.connectedAt),
+      state: standing.state,
+      connected_since: formatTime(standing.connectedAt),
       retry_at: formatTime(link.retryAt),
       last_close: link.lastClose && { code: link.lastClose.code, at: formatTime(link.lastClose.at) },
-      taken_by: link.takenBy,
+      taken_by: standing.takenBy,
       connects: link.connects,
       evictions: room.incidents.evictions,
       last_eviction_at: formatTime(room.incidents.lastEvictionAt),
@@ -32,6 +35,7 @@ export function describeChannel (room: ChannelRoom, stateFailure: Error | undefi
       subscriptions: room.subscriptions.size,
       unanswered_requests: room.ids.size,
       unclaimed_answers: room.early.unclaimed,
+      ...(isShared && { fleet: { ...parts.sharing.describe(), takeovers: room.takeovers } }),
       state_file: stateFailure === undefined ? 'written' : 'cannot be written'
     }
   }

@@ -51,9 +51,14 @@ export function serveSubscriptions (app: FastifyInstance, room: ChannelRoom, hyg
     subscriptions.remove(member.name, device, path)
   }
 
-  app.put('/v2/subscriptions/:device/*', subscribe)
-  app.delete('/v2/subscriptions/:device/*', unsubscribe)
-  app.delete('/v2/subscriptions/:device', unsubscribeDevice)
+  /** Whether somebody else holds a subscription must not change between the look and the deed. */
+  function inTurn (work: (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply>) {
+    return (request: FastifyRequest, reply: FastifyReply) => room.parts.sharing.turns.take(`subscriptions:${readTarget(request).device}`, () => work(request, reply))
+  }
+
+  app.put('/v2/subscriptions/:device/*', inTurn(subscribe))
+  app.delete('/v2/subscriptions/:device/*', inTurn(unsubscribe))
+  app.delete('/v2/subscriptions/:device', inTurn(unsubscribeDevice))
 }
 
 function keepForOthers (request: FastifyRequest, reply: FastifyReply): FastifyReply {

@@ -13,10 +13,12 @@ export class Subscriptions {
 
   constructor (state: StateMap) {
     this.#state = state
-    for (const [key] of state.entries(prefix)) {
-      const [member, device, path] = JSON.parse(key.slice(prefix.length)) as [string, string, string]
-      this.#holders(device, path).add(member)
-    }
+    for (const [key] of state.entries(prefix)) this.#hold(...readKey(key))
+    state.onForeignChange((key, value) => {
+      if (!key.startsWith(prefix)) return
+      if (value === undefined) this.#letGo(...readKey(key))
+      else this.#hold(...readKey(key))
+    })
   }
 
   get size (): number {
@@ -26,19 +28,11 @@ export class Subscriptions {
   }
 
   add (member: string, device: string, path: string): void {
-    const holders = this.#holders(device, path)
-    if (holders.has(member)) return
-    holders.add(member)
-    this.#state.set(keyOf(member, device, path), 1)
+    if (this.#hold(member, device, path)) this.#state.set(keyOf(member, device, path), 1)
   }
 
   remove (member: string, device: string, path: string): void {
-    const paths = this.#devices.get(device)
-    const holders = paths?.get(path)
-    if (!holders?.delete(member)) return
-    this.#state.delete(keyOf(member, device, path))
-    if (holders.size === 0) paths?.delete(path)
-    if (paths?.size === 0) this.#devices.delete(device)
+    if (this.#letGo(member, device, path)) this.#state.delete(keyOf(member, device, path))
   }
 
   heldByOthers (member: string, device: string, path: string): boolean {
@@ -60,6 +54,23 @@ export class Subscriptions {
     return [...this.#devices].flatMap(([device, paths]) => [...paths.keys()].map(path => ({ device, path })))
   }
 
+  /** False if the member holds it already. */
+  #hold (member: string, device: string, path: string): boolean {
+    const holders = this.#holders(device, path)
+    if (holders.has(member)) return false
+    holders.add(member)
+    return true
+  }
+
+  #letGo (member: string, device: string, path: string): boolean {
+    const paths = this.#devices.get(device)
+    const holders = paths?.get(path)
+    if (!holders?.delete(member)) return false
+    if (holders.size === 0) paths?.delete(path)
+    if (paths?.size === 0) this.#devices.delete(device)
+    return true
+  }
+
   #holders (device: string, path: string): Set<string> {
     const paths = this.#devices.get(device) ?? new Map<string, Set<string>>()
     this.#devices.set(device, paths)
@@ -71,4 +82,8 @@ export class Subscriptions {
 
 function keyOf (member: string, device: string, path: string): string {
   return prefix + JSON.stringify([member, device, path])
+}
+
+function readKey (key: string): [member: string, device: string, path: string] {
+  return JSON.parse(key.slice(prefix.length)) as [string, string, string]
 }

@@ -14,6 +14,8 @@ export interface VirtualChannel {
   open: number
   /** Milliseconds since the epoch, of the last time it was used. */
   usedAt: number
+  /** `usedAt` as it was last written down. */
+  savedAt: number
   /** Where connections that ended had got to, oldest first; the next connections go on from there. */
   left: Array<{ position: number, at: number }>
 }
@@ -27,7 +29,7 @@ const maxLeft = 16
 /** Connections that ended together (a network gone, a laptop asleep) go on from the position of the slowest. */
 const togetherMs = 2_000
 /** The API's own terms: a WebSocket channel expires after 24 h without a connection, a long poll after 10 min. */
-const expiryMs: Record<ChannelKind, number> = { websocket: 24 * 3_600_000, pull: 600_000 }
+export const expiryMs: Record<ChannelKind, number> = { websocket: 24 * 3_600_000, pull: 600_000 }
 
 /** Who has a channel and where each goes on. Positions are those of the event log. */
 export class VirtualChannels {
@@ -40,10 +42,14 @@ export class VirtualChannels {
     this.#state = state
     for (const [, value] of state.entries(prefix)) {
       const { member, consumer, kind, serialization, usedAt } = value as VirtualChannel
-      this.#channels.set(keyOf({ member, consumer, kind }), { member, consumer, kind, serialization, usedAt, open: 0, left: [{ position: 0, at: usedAt }] })
+      this.#channels.set(keyOf({ member, consumer, kind }), { member, consumer, kind, serialization, usedAt, savedAt: usedAt, open: 0, left: [{ position: 0, at: usedAt }] })
     }
     this.expire(nowMs)
+    state.onForeignChange((key, value) => { if (key.startsWith(prefix)) this.#follow(key.slice(prefix.length), value as VirtualChannel | undefined) })
   }
+
+  /** Called when the member has deleted a channel by way of another instance. */
+  onDeleted: (channel: VirtualChannel) => void = () => {}
 
   get size (): number { return this.#channels.size }
 
@@ -63,7 +69,7 @@ export class VirtualChannels {
     const key = keyOf(name)
     const existing = this.#channels.get(key)
     if (existing) return { channel: existing, created: false }
-    const channel: VirtualChannel = { ...name, serialization, open: 0, usedAt: nowMs, left: [{ position: head, at: nowMs }] }
+    const channel: VirtualChannel = { ...name, serialization, open: 0, usedAt: nowMs, savedAt: nowMs, left: [{ position: head, at: nowMs }] }
     this.#channels.set(key, channel)
     this.#deleted.delete(key)
     this.#save(channel)
@@ -81,15 +87,14 @@ export class VirtualChannels {
   /** A connection begins: the position it goes on from. A second one beside an open one begins with the next event. */
   attach (channel: VirtualChannel, head: number, nowMs: number): number {
     channel.open++
-    channel.usedAt = nowMs
+    this.#use(channel, nowMs)
     return channel.left.pop()?.position ?? head
   }
 
   /** A connection ended, having surely got everything up to `position`. */
   detach (channel: VirtualChannel, position: number, nowMs: number): void {
     channel.open--
-    channel.usedAt = nowMs
-    this.#save(channel)
+    this.#use(channel, nowMs)
     const together = channel.left.filter(({ at }) => nowMs - at <= togetherMs)
     const slowest = Math.min(position, ...together.map(left => left.position))
     for (const left of together) left.position = slowest
@@ -104,6 +109,7 @@ export class VirtualChannels {
 
   expire (nowMs: number): void {
     for (const [key, channel] of this.#channels) {
+      if (channel.open > 0) this.#use(channel, nowMs)
       channel.left = channel.left.filter(({ at }) => nowMs - at < expiryMs[channel.kind])
       if (channel.open > 0 || nowMs - channel.usedAt < expiryMs[channel.kind]) continue
       this.#channels.delete(key)
@@ -111,11 +117,34 @@ export class VirtualChannels {
     }
   }
 
-  #save ({ member, consumer, kind, serialization, usedAt }: VirtualChannel): void {
+  /** Written down now and then: to know when it expires is enough. */
+  #use (channel: VirtualChannel, nowMs: number): void {
+    channel.usedAt = nowMs
+    if (nowMs - channel.savedAt >= expiryMs[channel.kind] / 20) this.#save(channel)
+  }
+
+  #follow (key: string, value: VirtualChannel | undefined): void {
+    const known = this.#channels.get(key)
+    if (value === undefined) {
+      if (known === undefined) return
+      this.#channels.delete(key)
+      if (Date.now() - known.usedAt >= expiryMs[known.kind]) return
+      this.#deleted.add(key)
+      return this.onDeleted(known)
+    }
+    const { member, consumer, kind, serialization, usedAt } = value
+    this.#deleted.delete(key)
+    if (known) Object.assign(known, { serialization, usedAt: Math.max(usedAt, known.usedAt), savedAt: usedAt })
+    else this.#channels.set(key, { member, consumer, kind, serialization, usedAt, savedAt: usedAt, open: 0, left: [] })
+  }
+
+  #save (channel: VirtualChannel): void {
+    const { member, consumer, kind, serialization, usedAt } = channel
+    channel.savedAt = usedAt
     this.#state.set(prefix + keyOf({ member, consumer, kind }), { member, consumer, kind, serialization, usedAt })
   }
 }
 
-function keyOf ({ member, consumer, kind }: ChannelName): string {
+export function keyOf ({ member, consumer, kind }: ChannelName): string {
   return JSON.stringify([member, consumer, kind])
 }

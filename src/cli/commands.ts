@@ -4,6 +4,7 @@ import type { Command } from './command.ts'
 const loaders: Record<string, () => Promise<{ command: Command }>> = {
   start: () => import('./start.ts'),
   demo: () => import('./demo.ts'),
+  'demo-fleet': () => import('./demo-fleet.ts'),
   sandbox: () => import('./sandbox.ts'),
   check: () => import('./check.ts'),
   wait: () => import('./wait.ts'),

@@ -42,6 +42,15 @@ const details: Detail[] = [
   { part: 'channel', path: 'unanswered_requests', name: 'channel_unanswered_requests', help: 'Device requests whose asynchronous answer has not come.' },
   { part: 'channel', path: 'subscriptions', name: 'channel_subscriptions', help: 'Subscriptions kept for members.' },
 
+  { part: 'channel', path: 'fleet.holds_lease', name: 'channel_lease_held', help: '1 at the instance that holds the channel, if several share it.' },
+  { part: 'channel', path: 'fleet.takeovers', name: 'channel_takeovers_total', help: 'Times this instance came to hold the channel.', type: 'counter' },
+  { part: 'channel', path: 'fleet.stream_lag', name: 'channel_stream_lag', help: 'Events of the shared stream that this instance has still to read.' },
+  { part: 'channel', path: 'fleet.held_events', name: 'channel_held_events', help: 'Events that wait for Redis.' },
+  { part: 'channel', path: 'fleet.dropped_events', name: 'channel_dropped_events_total', help: 'Events that were too many to wait for Redis.', type: 'counter' },
+
+  { part: 'fleet', path: 'up', name: 'fleet_redis_up', help: '1 while the Redis that the instances share answers.' },
+  { part: 'fleet', path: 'instances', name: 'fleet_instances', help: 'Instances alive; while Redis is away the number last known.' },
+
   { part: 'tracing', path: 'exported', name: 'spans_exported_total', help: 'Spans the collector took.', type: 'counter' },
   { part: 'tracing', path: 'failed', name: 'spans_failed_total', help: 'Spans the collector did not take.', type: 'counter' }
 ]

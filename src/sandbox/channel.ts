@@ -27,6 +27,8 @@ export class Channel {
   #scheduled = false
   #delivering = false
   #closed = false
+  /** How often a second connection has come while one was there. */
+  displaced = 0
 
   constructor (mechanism: Mechanism, serialization: Serialization, parts: { timers: Timers, batchMs: number, maxQueueBytes: number }) {
     this.mechanism = mechanism
@@ -48,6 +50,7 @@ export class Channel {
   attach (sink: Sink): void {
     const before = this.#sink
     this.#sink = sink
+    if (before !== undefined) this.displaced++
     before?.displaced()
     this.#schedule()
   }

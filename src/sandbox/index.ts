@@ -79,8 +79,8 @@ export interface Sandbox {
   readonly deviceRequests: Pick<DeviceRequests, 'setReachability' | 'queued'>
   /** Puts an event on the channel of the application of `key` (default: the first key). */
   notify (event: NewEvent, key?: string): void
-  /** The mechanism of that channel and how many events wait in it; `undefined` without one. */
-  channel (key?: string): { mechanism: string, connected: boolean, queued: number, dropped: number } | undefined
+  /** The mechanism of that channel, how many events wait in it, how many connections were sent away for another; `undefined` without one. */
+  channel (key?: string): { mechanism: string, connected: boolean, queued: number, dropped: number, displaced: number } | undefined
   /** Closes all WebSockets, e.g. with 1012 for a restart; without a code abruptly (1006). */
   closeWebSockets (code?: number, reason?: string): void
 
@@ -138,7 +138,7 @@ function present (world: World, server: SandboxServer, tls: TlsMaterial, port: n
     notify: (event, key = accessKey) => world.channels.push(scopeOf(key), event),
     channel: (key = accessKey) => {
       const channel = world.channels.get(scopeOf(key))
-      return channel && { mechanism: channel.mechanism, connected: channel.sink !== undefined, queued: channel.queue.length, dropped: channel.queue.dropped }
+      return channel && { mechanism: channel.mechanism, connected: channel.sink !== undefined, queued: channel.queue.length, dropped: channel.queue.dropped, displaced: channel.displaced }
     },
     closeWebSockets: (code, reason) => server.webSockets.closeAll(code, reason),
     close: async () => {

@@ -6,7 +6,7 @@ import type { Answer } from '../../src/channel/message.ts'
 import { MapState } from '../support/map-state.ts'
 
 const limits = { perMember: 2, total: 3 }
-const asker = (member: string | null, clientId: string, expiresAt = 1000): Asker => ({ member, clientId, trailId: `trail-${clientId}`, askedAt: 10, expiresAt })
+const asker = (member: string | null, clientId: string, expiresAt = 1000): Asker => ({ member, clientId, trailId: `trail-${clientId}`, instance: 'here', waits: false, askedAt: 10, expiresAt })
 const answer = (id: string, status = 200): Answer => ({ id, status, text: JSON.stringify({ id, status }) })
 
 function makeRouting () {
@@ -14,9 +14,9 @@ function makeRouting () {
   const noted: unknown[] = []
   const ids = new AsyncIds(new MapState(), { perMember: 100, total: 100 }, 0)
   const early = new EarlyAnswers(100, 1000)
-  const routing = new AnswerRouting(ids, early, {
+  const routing = new AnswerRouting('here', ids, early, {
     deliver: (member, text) => delivered.push([member, text]),
-    noteAnswer: ({ trailId }, status, latencyMs) => noted.push([trailId, status, latencyMs])
+    noteAnswer: (trailId, status, latencyMs) => noted.push([trailId, status, latencyMs])
   })
   return { routing, ids, early, delivered, noted }
 }

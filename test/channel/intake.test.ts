@@ -15,7 +15,7 @@ const bob = { name: 'bob', role: 'member' as const }
 function makeIntake (maxBytes = 1e6) {
   const log = new MemoryLog({ maxBytes, maxAgeMs: 1e9 }, 'e', () => 0)
   const ids = new AsyncIds(new MapState(), { perMember: 9, total: 9 }, 0)
-  const routing = new AnswerRouting(ids, new EarlyAnswers(100, 1000), { deliver: (to, text) => log.append({ to, text, gap: null }), noteAnswer () {} })
+  const routing = new AnswerRouting('here', ids, new EarlyAnswers(100, 1000), { deliver: (to, text) => log.append({ to, text, gap: null }), noteAnswer () {} })
   const intake = new Intake(log, routing, new RecentUids(100), data => Buffer.from(data.toString().replace('our key', '*******')))
   return { log, routing, intake, receive: (text: string | Buffer, isBinary = false) => intake.receive(Buffer.from(text), isBinary, 0) }
 }
@@ -58,7 +58,7 @@ t.test('the API\'s empty message passes', async t => {
 
 t.test('an answer is read by whoever asked, and by nobody else', async t => {
   const { log, routing, receive } = makeIntake()
-  routing.expect('p1', { member: 'ada', clientId: '7', trailId: '', askedAt: 0, expiresAt: 1 })
+  routing.expect('p1', { member: 'ada', clientId: '7', trailId: '', instance: 'here', waits: false, askedAt: 0, expiresAt: 1 })
   receive('{"async-responses":[{"id":"p1","payload":"c2VjcmV0"}],"n":[1]}')
   t.same(readAll(new LogReader(log, everything, ada, false, 0)), ['{"n":[1]}', '{"async-responses":[{"id":"7","payload":"c2VjcmV0"}]}'])
   t.same(readAll(new LogReader(log, everything, bob, false, 0)), ['{"n":[1]}'])

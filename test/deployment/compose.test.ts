@@ -46,3 +46,16 @@ t.test('is built from this checkout, keeps its trail, and has time to drain', as
   t.ok('trail' in compose.volumes)
   t.ok(Number.parseInt(proxy.stop_grace_period ?? '0') * 1000 > loadSettings({ flags: {}, environment: {}, dotenv: {} }).drainTimeout)
 })
+
+t.test('a fleet is a valid file, too: its instances share Redis and PostgreSQL, and no password is in it', async t => {
+  const text = readFileSync('config/compose.fleet.yaml', 'utf8')
+  const fleet = parse(text) as { services: Record<string, Service & { env_file?: string, deploy?: { replicas: number } }> }
+  const schema = JSON.parse(JSON.stringify(specification), (key, value: unknown) => key === 'id' && typeof value === 'string' ? undefined : value) as object
+  const validate = new Ajv2019({ strict: false, validateFormats: false }).compile({ ...schema, $schema: 'https://json-schema.org/draft/2019-09/schema' })
+  t.ok(validate(fleet), JSON.stringify(validate.errors))
+  const instance = fleet.services['proxy'] as Service & { env_file?: string, deploy?: { replicas: number } }
+  t.match(instance, { read_only: true, cap_drop: ['ALL'], security_opt: ['no-new-privileges:true'], deploy: { replicas: 3 }, env_file: 'fleet.env' })
+  t.match(readFileSync('.gitignore', 'utf8'), /^fleet\.env$/m, 'the file with the passwords is never committed')
+  const secrets = { PROXY_REDIS_URL: 'redis://:a@redis:6379', PROXY_TRAIL: 'postgres://trail:b@postgres/trail' }
+  t.doesNotThrow(() => loadSettings({ flags: {}, environment: { ...instance.environment, ...secrets }, dotenv: {} }))
+})

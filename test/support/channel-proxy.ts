@@ -15,6 +15,7 @@ import { loadSettings } from '../../src/config/load.ts'
 import type { Member, TeamService } from '../../src/decorations.ts'
 import { makeForwarding } from '../../src/forwarding.ts'
 import guard, { listenerOptions, serverOptions } from '../../src/guard/plugin.ts'
+import fleet from '../../src/fleet/plugin.ts'
 import drain from '../../src/ops/drain-plugin.ts'
 import health from '../../src/ops/health-plugin.ts'
 import type { Health } from '../../src/ops/health.ts'
@@ -88,6 +89,7 @@ export async function startChannelProxy (t: Test, options: ChannelProxyOptions =
   await app.register(drain)
   await app.register(accessKey, { settings })
   await app.register(guard, { settings })
+  await app.register(fleet, { settings })
   await app.register(team.plugin)
   await app.register(advice, { settings, explain: () => null })
   await app.register(upstream, { settings, environment: {}, forwarding })

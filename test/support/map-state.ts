@@ -18,4 +18,6 @@ export class MapState implements StateMap {
   set (key: string, value: unknown): void { this.#values.set(key, JSON.stringify(value)) }
 
   delete (key: string): void { this.#values.delete(key) }
+
+  onForeignChange (): void {}
 }
