@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { runCommand } from '../../support/process.ts'
 
 /** Everybody does the same job: verified TLS to the API, the key put on, one line of JSON a request, on one core. */
 export interface Contestant {
@@ -19,17 +20,39 @@ export interface Bench {
   root: string
 }
 
+/** Ten members in `team.json`; gives the token of the last. */
+export async function prepareTeam (folder: string, members = 10): Promise<string> {
+  let token = ''
+  for (let member = 0; member < members; member++) {
+    const { stdout } = await runCommand(['team', 'add', `member${member}`, '--team-file', join(folder, 'team.json'), '--allow', 'GET /v3/devices/**', '--json'], { cwd: folder })
+    token = (JSON.parse(stdout) as { token: string }).token
+  }
+  return token
+}
+
+/** Our own command line, everything on; `changed` replaces settings by their flags. */
+export function ourCommand ({ folder, apiPort, root }: Bench, port: number, changed: Record<string, string> = {}): string[] {
+  const settings = {
+    '--listen': `127.0.0.1:${port}`,
+    '--api-host': `https://localhost:${apiPort}`,
+    '--ca-file': join(folder, 'ca.pem'),
+    '--access-key-file': join(folder, 'key'),
+    '--team-file': join(folder, 'team.json'),
+    '--trail': `sqlite:${join(folder, `trail-${port}.db`)}`,
+    '--log-pretty': 'false',
+    ...changed
+  }
+  return ['node', join(root, 'dist/main.js'), 'start', ...Object.entries(settings).flat()]
+}
+
 const json = '\'{"id":"$request_id","method":"$request_method","path":"$uri","status":$status,"bytes":$body_bytes_sent,"time":$request_time,"upstream_id":"$upstream_http_x_request_id"}\''
 
 export const contestants: Contestant[] = [
   {
     name: 'izuma-proxy (everything on, ten members)',
-    version: ['node', '--version'],
+    version: ['node', '-p', 'require("./package.json").version'],
     port: 19001,
-    prepare: ({ folder, apiPort, root }) => [
-      'node', join(root, 'dist/main.js'), 'start', '--listen', '127.0.0.1:19001', '--api-host', `https://localhost:${apiPort}`, '--ca-file', join(folder, 'ca.pem'),
-      '--access-key-file', join(folder, 'key'), '--team-file', join(folder, 'team.json'), '--trail', `sqlite:${join(folder, 'trail.db')}`, '--log-pretty', 'false'
-    ]
+    prepare: bench => ourCommand(bench, 19001)
   },
   {
     name: 'stock @fastify/http-proxy',

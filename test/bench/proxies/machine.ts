@@ -7,12 +7,13 @@ import { waitFor } from '../../support/wait-for.ts'
 import type { Bench, Contestant } from './contestants.ts'
 
 /** The proxy alone on the first core; the API and the load on the second. */
-const proxyCore = '0'
-const otherCore = '1'
+export const proxyCore = '0'
+export const otherCore = '1'
 
 export interface Running { child: ChildProcess, pid: number, stop (): Promise<void> }
 
-function start (command: string[], core: string, folder: string, name: string): Running {
+/** A process of its own on one core; what it prints goes to `<name>.out` in the folder. */
+export function start (command: string[], core: string, folder: string, name: string): Running {
   const out = openSync(join(folder, `${name}.out`), 'w')
   const child = spawn('taskset', ['-c', core, ...command], { stdio: ['ignore', out, out] })
   const ended = once(child, 'close')
@@ -28,7 +29,7 @@ function start (command: string[], core: string, folder: string, name: string): 
   }
 }
 
-/** nginx as the API: TLS, about 1 KB of JSON, an X-Request-ID. */
+/** nginx as the API: TLS, about 1 KB of JSON, an X-Request-ID that begins with the time as the API's do. Below /v3/devices/big/ are its files; uploads there go to whoever takes them at the port after its own. */
 export async function startApi (folder: string, port: number): Promise<Running> {
   const authority = makeAuthority()
   const { cert, key } = authority.issue()
@@ -40,11 +41,14 @@ export async function startApi (folder: string, port: number): Promise<Running> 
 worker_processes 1; daemon off; pid ${folder}/api.pid; error_log ${folder}/api-error.log;
 events { worker_connections 4096; }
 http {
+  map $msec $time { "~^(?<s>\\d+)\\.(?<ms>\\d+)$" $s$ms; }
+  map $request_id $rest { "~^(?<r>.{19})" $r; }
   access_log off; client_body_temp_path ${folder}/a1; proxy_temp_path ${folder}/a2; fastcgi_temp_path ${folder}/a3; uwsgi_temp_path ${folder}/a4; scgi_temp_path ${folder}/a5;
   server {
     listen 127.0.0.1:${port} ssl; listen [::1]:${port} ssl; ssl_certificate ${folder}/api.crt; ssl_certificate_key ${folder}/api.key;
-    keepalive_requests 10000000; keepalive_timeout 600s;
-    location / { default_type application/json; add_header X-Request-ID $request_id; return 200 '${body}'; }
+    keepalive_requests 10000000; keepalive_timeout 600s; client_max_body_size 0; proxy_request_buffering off; proxy_http_version 1.1;
+    location /v3/devices/big/ { alias ${folder}/; if ($request_method = POST) { proxy_pass http://127.0.0.1:${port + 1}; } }
+    location / { default_type application/json; add_header X-Request-ID $time$rest; return 200 '${body}'; }
   }
 }`)
   return start(['nginx', '-e', join(folder, 'api-error.log'), '-c', join(folder, 'api.conf')], otherCore, folder, 'api')
@@ -59,7 +63,7 @@ export async function startContestant (contestant: Contestant, bench: Bench): Pr
 export interface Load { requests: number, seconds: number, failed: number, p50Ms: number, p99Ms: number }
 
 /** wrk, in the foreground. */
-export function measureLoad ({ port }: Contestant, token: string, connections: number, seconds: number): Load {
+export function measureLoad ({ port }: Pick<Contestant, 'port'>, token: string, connections: number, seconds: number): Load {
   const words = ['-c', otherCore, 'wrk', '-t1', `-c${connections}`, `-d${seconds}s`, '--latency', '-H', `Authorization: Bearer ${token}`, `http://127.0.0.1:${port}/v3/devices?limit=5`]
   const text = spawnSync('taskset', words, { encoding: 'utf8' }).stdout
   const read = (pattern: RegExp) => Number(pattern.exec(text)?.[1] ?? 0)

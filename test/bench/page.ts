@@ -1,0 +1,63 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpus, release, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { makeAccessKey } from '../support/proxy.ts'
+import { prepareTeam, type Bench } from './proxies/contestants.ts'
+import { startApi } from './proxies/machine.ts'
+
+// npm run bench [-- SUITE …]: runs the suites named, or all, and writes each one's part of test/bench/README.md.
+// Needs Debian's nginx, haproxy, caddy, wrk and util-linux (taskset); each suite says what it does.
+
+const suites = ['throughput', 'rooms', 'latency', 'wide-area', 'start', 'streams', 'growth'] as const
+
+export interface Suite {
+  title: string
+  /** Gives its part of the page, in Markdown. */
+  run (bench: Bench): Promise<string>
+}
+
+const page = join(import.meta.dirname, 'README.md')
+const head = `# Benchmarks
+
+\`npm run bench\` makes this page, \`npm run bench -- SUITE …\` parts of it. Everything runs on one machine: the proxy alone on one core, the API
+(nginx over TLS, 1 KB of JSON) and whoever asks on another. Only ratios within one run count. Ours has on what a user has on: guard, a team of ten
+with policies, limits, trail, scrubbing, metrics, the log line. \`npm run soak\` is apart: it takes an hour.
+`
+
+const wanted = process.argv.slice(2)
+const unknown = wanted.filter(name => !(suites as readonly string[]).includes(name))
+if (unknown.length > 0) throw new Error(`no suite ${unknown.join(', ')}; there are ${suites.join(', ')}`)
+
+const folder = mkdtempSync(join(tmpdir(), 'izuma-proxy-bench-'))
+const apiPort = 19000
+const key = makeAccessKey()
+writeFileSync(join(folder, 'key'), key, { mode: 0o600 })
+const bench: Bench = { folder, apiPort, key, token: await prepareTeam(folder), root: join(import.meta.dirname, '../..') }
+const api = await startApi(folder, apiPort)
+try {
+  for (const name of suites.filter(name => wanted.length === 0 || wanted.includes(name))) {
+    const { suite } = await import(`./suites/${name}.ts`) as { suite: Suite }
+    writePart(name, `## ${suite.title}\n\n${(await suite.run(bench)).trim()}\n\n${describeMachine()}`)
+  }
+} finally {
+  await api.stop()
+  rmSync(folder, { recursive: true, force: true })
+}
+
+function describeMachine (): string {
+  return `*${new Date().toISOString().slice(0, 10)}, Node.js ${process.version}, Linux ${release()}, ${cpus().length} cores of ${cpus()[0]?.model.trim()}.*`
+}
+
+/** The other suites' parts stay as they are. */
+function writePart (name: string, text: string): void {
+  const parts = existsSync(page) ? readParts(readFileSync(page, 'utf8')) : new Map<string, string>()
+  parts.set(name, text)
+  const body = suites.filter(suite => parts.has(suite)).map(suite => `<!-- ${suite} -->\n\n${parts.get(suite)}\n`)
+  writeFileSync(page, [head, ...body].join('\n'))
+  console.error(`${name}: done`)
+}
+
+function readParts (text: string): Map<string, string> {
+  const [, ...parts] = text.split(/^<!-- ([a-z-]+) -->$/m)
+  return new Map(Array.from({ length: parts.length / 2 }, (_, index) => [parts[2 * index] as string, (parts[2 * index + 1] as string).trim()]))
+}

@@ -1,0 +1,18 @@
+/** A table in Markdown. */
+export function table (head: string[], rows: Array<Array<string | number>>): string {
+  return [head, head.map(() => '---'), ...rows].map(cells => `| ${cells.join(' | ')} |`).join('\n')
+}
+
+export function median (values: number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
+}
+
+export function percentile (values: number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
+}
+
+/** A bar as long as the share, for a plot in text. */
+export function bar (share: number): string {
+  return '█'.repeat(Math.max(0, Math.round(share * 20)))
+}
