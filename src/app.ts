@@ -87,7 +87,8 @@ export async function listen ({ app, settings }: Proxy): Promise<{ url: string }
   return { url: await startListening(app, settings) }
 }
 
-function describeServer (settings: Settings): FastifyServerOptions {
+/** What Fastify is made with. */
+export function describeServer (settings: Settings): FastifyServerOptions {
   const tls = tlsServerOptions(settings)
   const node = serverOptions(settings)
   return {
