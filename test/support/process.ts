@@ -18,12 +18,17 @@ export interface ProxyProcess {
 
 export interface RunResult { code: number | null, stdout: string, stderr: string }
 
-interface SpawnOptions { cwd: string, environment?: Record<string, string | undefined> }
+interface SpawnOptions {
+  cwd: string
+  environment?: Record<string, string | undefined>
+  /** Node's own options. */
+  nodeOptions?: string[]
+}
 
 /** `izuma-proxy …`, under way. */
-export function spawnMain (words: string[], { cwd, environment = {} }: SpawnOptions): ChildProcess {
+export function spawnMain (words: string[], { cwd, environment = {}, nodeOptions = [] }: SpawnOptions): ChildProcess {
   const { PATH, HOME } = process.env
-  return spawn(process.execPath, [main, ...words], { cwd, env: { PATH, HOME, ...environment }, stdio: ['ignore', 'pipe', 'pipe'] })
+  return spawn(process.execPath, [...nodeOptions, main, ...words], { cwd, env: { PATH, HOME, ...environment }, stdio: ['ignore', 'pipe', 'pipe'] })
 }
 
 /** `izuma-proxy …`, to its end. */
@@ -40,11 +45,14 @@ export async function runCommand (words: string[], options: SpawnOptions): Promi
 export async function startProcess (t: Test, words: string[], options: SpawnOptions): Promise<ProxyProcess> {
   const child = spawnMain(['start', '--log-pretty', 'false', ...words], options)
   let output = ''
+  let isListening = false
   const listening = new Promise<string>((resolve, reject) => {
     const read = (chunk: Buffer) => {
       output += chunk.toString('utf8')
+      if (isListening) return
       const line = output.split('\n').find(line => line.includes('"msg":"listening"'))
-      if (line?.endsWith('}')) resolve((JSON.parse(line) as { url: string }).url)
+      isListening = line?.endsWith('}') === true
+      if (isListening) resolve((JSON.parse(line as string) as { url: string }).url)
     }
     child.stdout?.on('data', read)
     child.stderr?.on('data', read)
