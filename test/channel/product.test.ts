@@ -24,7 +24,7 @@ t.test('the whole proxy: two terminals, one key, both hear everything; one line 
   t.match(status.parts.channel, { state: 'ok', ready: true, details: { state: 'open', listeners: { websocket: 2 } } })
   for (const { socket } of terminals) socket.close()
   await waitFor('their end', () => terminals.map(({ socket }) => socket.readyState), states => states.every(state => state === WebSocket.CLOSED))
-  const rows = await product.trail(rows => rows.filter(({ kind }) => kind === 'websocket').length === 2)
+  const rows = await product.trail(rows => rows.filter(({ kind, outcome }) => kind === 'websocket' && outcome === 'own').length === 2)
   t.same(rows.filter(({ kind }) => kind === 'websocket').map(({ member, outcome, status, close_code: code }) => [member, outcome, status, code]), [['local', 'own', 101, 1005], ['local', 'own', 101, 1005]])
 })
 
