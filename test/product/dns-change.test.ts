@@ -18,9 +18,10 @@ const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 const canMount = process.platform === 'linux' && process.getuid?.() === 0 && spawnSync('unshare', ['--mount', 'true']).status === 0
 const skip = !canMount && process.env['CI'] !== 'true' && 'a hosts file of its own needs root on Linux (unshare --mount)'
 
-/** Answers with the address it listens on. */
+/** Answers with the address it listens on. Once closed, it ends what is still shaking hands too. */
 async function startHost (t: Test, address: string, port: number, certificate: Certificate): Promise<Server> {
   const server = createServer(certificate, (_request, response: ServerResponse) => response.end(address))
+  server.on('secureConnection', socket => { if (!server.listening) socket.destroy() })
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, address, resolve))
   t.teardown(() => { server.closeAllConnections(); server.close() })
   return server
