@@ -27,6 +27,8 @@ async function main (): Promise<void> {
     process.exit(err ? 1 : code)
   })
   const code = await runCommandLine(process.argv.slice(2), describeProcess(interrupted.signal), readDotenv)
+  // The last lines of the log are written at the end of this turn.
+  await new Promise(resolve => { setImmediate(resolve) })
   finished.resolve(code)
   grace.uninstall()
   process.exitCode = code

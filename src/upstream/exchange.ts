@@ -11,6 +11,9 @@ import { hasBody, type AnswerHeaders, type BodyTransform, type ErrorReader } fro
 import type { TimeLimits } from './time-limits.ts'
 import { acceptUpgrade } from './upgrade.ts'
 
+/** Longer bodies are not worth a copy. */
+const maxJoinedBytes = 16 * 1024
+
 /** The client left: nobody waits for this exchange any more. */
 const clientGone = new Error('the client left')
 
@@ -119,8 +122,14 @@ export class Exchange implements Dispatcher.DispatchHandler, ConnectionUser, Wai
     this.request.entry.bytes_out += out.length
     if (this.#remaining > 0) this.#remaining -= out.length
     // The last piece goes out in `end`: one system call for headers and body.
-    if (this.#remaining === 0) this.reply.raw.end(out)
+    if (this.#remaining === 0) this.#endWith(out)
     else if (!this.reply.raw.write(out)) this.#waitForDrain(controller)
+  }
+
+  /** A short body goes out in one string with the headers, byte for byte, and not as a list of two buffers: half the work for Node. */
+  #endWith (last: Buffer): void {
+    if (last.length > maxJoinedBytes) this.reply.raw.end(last)
+    else this.reply.raw.end(last.toString('latin1'), 'latin1')
   }
 
   onResponseEnd (): void {

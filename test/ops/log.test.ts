@@ -2,7 +2,7 @@ import { Writable } from 'node:stream'
 import fc from 'fast-check'
 import t from 'tap'
 import { createLogger, escapeControls } from '../../src/ops/log.ts'
-import { createSink } from '../support/ops-app.ts'
+import { createSink, endOfTurn } from '../support/ops-app.ts'
 
 const asIs = (line: string) => line
 
@@ -11,6 +11,7 @@ t.test('writes one line of JSON with level, time and message', async t => {
   const log = await createLogger({ level: 'info', pretty: false, stream: sink.stream, redact: asIs })
   log.info({ region: 'eu-west-1' }, 'listening')
   log.debug('below the level')
+  await endOfTurn()
   const [line, ...rest] = sink.lines()
   t.match(line, { level: 'info', region: 'eu-west-1', msg: 'listening', time: /^\d{4}-\d\d-\d\dT[\d:.]+Z$/ })
   t.same(rest, [])
@@ -21,6 +22,7 @@ t.test('the scrub sees every line last, in JSON and pretty, messages and errors 
     const sink = createSink()
     const log = await createLogger({ level: 'trace', pretty, stream: sink.stream, redact: line => line.replace(/planted-[a-z]+/g, '[removed]') })
     log.child({ bound: 'planted-bound' }).trace({ deep: { er: ['planted-deep'] }, err: new Error('planted-error', { cause: new Error('planted-cause') }) }, 'planted-message')
+    await endOfTurn()
     t.notMatch(sink.text(), /planted/)
     t.match(sink.text(), /\[removed\]/)
   }
@@ -31,12 +33,14 @@ t.test('an error shows name, code, stack and causes, and nothing else that hangs
   const log = await createLogger({ level: 'info', pretty: false, stream: sink.stream, redact: asIs })
   const cause = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED', headers: { authorization: 'Bearer hidden' } })
   log.error({ err: new TypeError('failed', { cause }) }, 'upstream failed')
+  await endOfTurn()
   t.match(sink.lines()[0], { err: { type: 'TypeError', message: 'failed', cause: { code: 'ECONNREFUSED' } } })
   t.notMatch(sink.text(), /hidden/)
   const circular = new Error('around')
   circular.cause = circular
   log.error({ err: circular }, 'ends')
   log.error({ err: 'only a text' }, 'no error object')
+  await endOfTurn()
   t.match(sink.lines()[2], { err: { type: 'string', message: 'only a text' } })
 })
 
@@ -47,6 +51,7 @@ t.test('neither a terminal nor a collector is moved by what clients send', async
     const log = await createLogger({ level: 'info', pretty, stream: sink.stream, redact: asIs })
     log.info({ path: attack, err: Object.assign(new Error(attack)) }, 'request')
     log.info(attack)
+    await endOfTurn()
     // eslint-disable-next-line no-control-regex -- controls are what it is looking for
     t.notMatch(sink.text(), /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u202e]/)
     if (!pretty) t.equal(sink.lines().length, 2)
@@ -66,6 +71,7 @@ t.test('colours are for terminals', async t => {
     const sink = createSink()
     const log = await createLogger({ level: 'info', pretty: true, color, stream: sink.stream, redact: asIs })
     log.warn('careful')
+    await endOfTurn()
     t.equal(sink.text().includes('\u001b['), color)
     t.match(sink.text(), /careful/)
   }
@@ -85,6 +91,7 @@ t.test('a reader that stalls costs lines, not memory, and is told how many when 
   const log = await createLogger({ level: 'info', pretty: false, stream, redact: asIs })
   const filler = 'x'.repeat(64 * 1024)
   for (let index = 0; index < 200; index++) log.info({ filler }, 'line')
+  await endOfTurn()
   t.ok(stream.writableLength < 5 * 1024 * 1024)
   stalled = false
   pending.shift()?.()

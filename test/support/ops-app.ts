@@ -27,6 +27,11 @@ export async function buildOpsApp ({ environment = {}, role = 'admin', redact = 
   return app
 }
 
+/** Lines of the log are written at the end of a turn of the event loop. */
+export function endOfTurn (): Promise<void> {
+  return new Promise(resolve => { setImmediate(resolve) })
+}
+
 /** Collects what is written to it. */
 export function createSink () {
   let text = ''
