@@ -48,9 +48,6 @@ const details: Detail[] = [
   { part: 'channel', path: 'fleet.held_events', name: 'channel_held_events', help: 'Events that wait for Redis.' },
   { part: 'channel', path: 'fleet.dropped_events', name: 'channel_dropped_events_total', help: 'Events that were too many to wait for Redis.', type: 'counter' },
 
-  { part: 'fleet', path: 'up', name: 'fleet_redis_up', help: '1 while the Redis that the instances share answers.' },
-  { part: 'fleet', path: 'instances', name: 'fleet_instances', help: 'Instances alive; while Redis is away the number last known.' },
-
   { part: 'tracing', path: 'exported', name: 'spans_exported_total', help: 'Spans the collector took.', type: 'counter' },
   { part: 'tracing', path: 'failed', name: 'spans_failed_total', help: 'Spans the collector did not take.', type: 'counter' }
 ]

@@ -77,3 +77,13 @@ t.test('serves the second listener too', async t => {
   const answer = await fetch(`http://127.0.0.1:${(app.healthListener?.server.address() as AddressInfo).port}/_proxy/metrics`)
   t.match(await answer.text(), /^izuma_proxy_info/m)
 })
+
+t.test('no sample comes twice: a scraper would refuse all of them', async t => {
+  const { app } = await buildMetered()
+  t.teardown(() => app.close())
+  app.health.register('fleet', () => ({ state: 'ok', ready: true, details: { up: true, instances: 3 } }))
+  app.health.register('channel', () => ({ state: 'ok', ready: true, details: { state: 'open', listeners: { websocket: 1 }, fleet: { holds_lease: true, takeovers: 1, stream_lag: 0 } } }))
+  const samples = (await scrape(app)).split('\n').filter(line => line !== '' && !line.startsWith('#')).map(line => line.slice(0, line.lastIndexOf(' ')))
+  t.ok(samples.some(sample => sample.includes('fleet_instances')))
+  t.same(samples.filter((sample, index) => samples.indexOf(sample) !== index), [])
+})
