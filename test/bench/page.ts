@@ -22,6 +22,23 @@ const head = `# Benchmarks
 \`npm run bench\` makes this page, \`npm run bench -- SUITE …\` parts of it. Everything runs on one machine: the proxy alone on one core, the API
 (nginx over TLS, 1 KB of JSON) and whoever asks on another. Only ratios within one run count. Ours has on what a user has on: guard, a team of ten
 with policies, limits, trail, scrubbing, metrics, the log line. \`npm run soak\` is apart: it takes an hour.
+
+## What paid
+
+Each measured before and after in one run. \`test/product/cost.test.ts\` watches over memory and writes in CI, by counting.
+
+| change | before | after |
+| --- | --- | --- |
+| open requests in lists (\`src/in-flight.ts\`) instead of Sets and Maps, whose dead tables V8 chains together with all that they held; one timer for all exchanges; no closure kept by a lease | 5.5 KiB a request moved to the old generation, 41 µs of pauses and 100 µs of helper threads | 0.06 KiB, 2.3 µs, 1 µs |
+| the log lines of one turn of the event loop in one write | 203 ms CPU per 1,000 | 186 |
+| a short answer as one string with its headers, instead of a list of buffers | 162 ms CPU per 1,000 | 153 |
+| the team file is looked at four times a second, not whenever its busy folder changes | 4 % of the main thread | nothing |
+| the program bundled, one undici, compiled code kept (\`dist/compile-cache\`) | 1,540 ms CPU and 146 MB at the first answer | 740 ms, 111 MB |
+| the TLS context made once, not for every connection | 17 ms CPU a connection | once |
+
+Not worth it: smaller semi-spaces and fewer V8 threads (30 MB less, 5 % more CPU).
+
+The figures aimed at (1.3 × Caddy's throughput, 1.7 × stock @fastify/http-proxy's, a start in 250 ms, 150 MB after load) are not reached yet.
 `
 
 const wanted = process.argv.slice(2)
