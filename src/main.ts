@@ -10,7 +10,7 @@ import { runCommandLine } from './cli/command-line.ts'
 /** Signals of a crashing process are left to the system: a handler would only hide the crash. */
 const notOurs = ['SIGHUP', 'SIGILL', 'SIGTRAP', 'SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGSEGV', 'beforeExit'] as const
 
-/** The build leaves it beside this file: what V8 compiled when the program ran first. Half of a start is compiling. */
+/** The build leaves it beside this file: what V8 compiled when the program ran first. */
 const compileCache = join(import.meta.dirname, 'compile-cache')
 
 async function main (): Promise<void> {

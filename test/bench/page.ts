@@ -25,7 +25,7 @@ with policies, limits, trail, scrubbing, metrics, the log line. \`npm run soak\`
 
 ## What paid
 
-Each measured before and after in one run. \`test/product/cost.test.ts\` watches over memory and writes in CI, by counting.
+Each measured before and after by the same script, on a busy machine: ratios say more than figures. \`test/product/cost.test.ts\` watches over memory and writes in CI, by counting.
 
 | change | before | after |
 | --- | --- | --- |
@@ -33,8 +33,10 @@ Each measured before and after in one run. \`test/product/cost.test.ts\` watches
 | the log lines of one turn of the event loop in one write | 203 ms CPU per 1,000 | 186 |
 | a short answer as one string with its headers, instead of a list of buffers | 162 ms CPU per 1,000 | 153 |
 | the team file is looked at four times a second, not whenever its busy folder changes | 4 % of the main thread | nothing |
-| the program bundled, one undici, compiled code kept (\`dist/compile-cache\`) | 1,540 ms CPU and 146 MB at the first answer | 740 ms, 111 MB |
+| the program bundled, with one undici | 1,540 ms CPU and 146 MB at the first answer | 740 ms, 111 MB |
 | the TLS context made once, not for every connection | 17 ms CPU a connection | once |
+
+Not proven: that the compiled code kept in dist/compile-cache saves time; on the busy machine no difference was seen.
 
 Not worth it: smaller semi-spaces and fewer V8 threads (30 MB less, 5 % more CPU).
 
