@@ -21,7 +21,7 @@ import tracing from './ops/tracing-plugin.ts'
 import pages from './pages/plugin.ts'
 import team from './team/plugin.ts'
 import trailApi from './trail/api.ts'
-import { explain } from './trail/explanations.ts'
+import { explain } from './trail/explanations/explain.ts'
 import trail from './trail/plugin.ts'
 import upstream, { mountProxy } from './upstream/plugin.ts'
 

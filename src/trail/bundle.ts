@@ -1,4 +1,5 @@
-import { explain, type Explanation } from './explanations.ts'
+import { explain } from './explanations/explain.ts'
+import type { Explanation } from './explanations/rule.ts'
 import type { TrailItem } from './query/reader.ts'
 
 /** What support needs to find a request, and nothing secret: no header, no body, no key; URLs are scrubbed. */

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { explain } from '../../src/trail/explanations.ts'
+import { explain } from '../../src/trail/explanations/explain.ts'
 import { ask } from '../support/client.ts'
 import { pagesById, startListingApi } from '../support/listing-api.ts'
 import { startPagesProxy } from '../support/pages-proxy.ts'

@@ -21,7 +21,7 @@ import tracing from '../../../src/ops/tracing-plugin.ts'
 import pages from '../../../src/pages/plugin.ts'
 import team from '../../../src/team/plugin.ts'
 import type { TrailService } from '../../../src/trail/record.ts'
-import { explain } from '../../../src/trail/explanations.ts'
+import { explain } from '../../../src/trail/explanations/explain.ts'
 import trail from '../../../src/trail/plugin.ts'
 import upstream, { mountProxy } from '../../../src/upstream/plugin.ts'
 
