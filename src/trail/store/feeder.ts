@@ -1,24 +1,16 @@
-import type { JournalReader, Stretch } from '../journal-reader.ts'
 import type { Position } from '../segment-writer.ts'
-import { buildBatch } from './batch.ts'
-import { columnIndex } from './schema.ts'
-import { markUnfinished, noteLife, prune, type RetentionLimits } from './housekeeping.ts'
-import type { Store, StoredPosition, StoreFault, Value } from './store.ts'
+import { holdMs } from './held-intents.ts'
+import { Housekeeper, type HousekeeperOptions } from './housekeeper.ts'
+import type { Store, StoredPosition, StoreFault } from './store.ts'
+import { Transfer, type TransferOptions } from './transfer.ts'
 
-export interface FeederOptions {
-  reader: JournalReader
+export interface FeederOptions extends Omit<TransferOptions, 'onStored'>, Omit<HousekeeperOptions, 'wake'> {
   /** A new connection; called again after each failure. */
   createStore: () => Store
   classifyError: (error: unknown) => StoreFault
   /** Makes room for a new store where this one is beyond repair. Gives what to tell the operator. */
   replaceStore: (nowMs: number) => string
-  retention: RetentionLimits
-  /** Milliseconds since 1970. */
-  now: () => number
-  /** How often retention is looked after. */
-  housekeepingMs?: number
   report: (report: FeederReport) => void
-  log: (level: 'info' | 'warn' | 'error', what: Record<string, unknown>, message: string) => void
 }
 
 /** What the main thread gets to know. */
@@ -36,42 +28,29 @@ export interface FeederReport {
 const firstRetryMs = 200
 /** Recovery within 5 s is promised. */
 const longestRetryMs = 2000
-/**
- * An intent waits that long for its outcome: most requests are then written once and not twice. Short enough for what
- * takes longer to be found as open within 300 ms.
- */
-const holdMs = 150
-const mostHeld = 5000
-const usualHousekeepingMs = 60_000
-/** Between two steps of retention, so that they take a small part of the time only. */
-const pruneEveryMs = 30
 
-/** Carries the journal into the store, stretch by stretch, and goes on where it stopped, whatever happened. */
+/** Carries the journal into the store, and goes on where it stopped, whatever happened. */
 export class Feeder {
   readonly #options: FeederOptions
+  readonly #transfer: Transfer
+  readonly #housekeeper: Housekeeper
   #store: Store | undefined
   #target: Position | undefined
   /** The journal has got further since storing began: it came while a database was waited for. */
   #advanced = false
-  #cursor: StoredPosition | undefined
-  #marked = false
   #running = false
   #stopped = false
   #retryMs = firstRetryMs
   #retryTimer: NodeJS.Timeout | undefined
-  readonly #held = new Map<string, HeldIntent>()
   #heldTimer: NodeJS.Timeout | undefined
-  #storeBytes: number | null = null
   #failing = false
-  #housekeepingAt: number
-  #housekeepingTimer: NodeJS.Timeout | undefined
-  #prunedTo: number | undefined
   #idle: Array<() => void> = []
   #draining = false
 
   constructor (options: FeederOptions) {
     this.#options = options
-    this.#housekeepingAt = performance.now()
+    this.#transfer = new Transfer({ ...options, onStored: () => this.#noteSuccess(false) })
+    this.#housekeeper = new Housekeeper({ ...options, wake: this.#wake })
   }
 
   /** The journal is written up to there. */
@@ -92,7 +71,7 @@ export class Feeder {
     })
   }
 
-  #wake (): void {
+  readonly #wake = (): void => {
     this.#run().catch((error: unknown) => this.#options.log('error', { error: String(error) }, 'trail: storing stopped, which is a defect'))
   }
 
@@ -118,7 +97,7 @@ export class Feeder {
 
   async #storeAll (target: Position): Promise<void> {
     this.#advanced = false
-    while (!this.#stopped && await this.#step(target)) {
+    while (!this.#stopped && await this.#transfer.step(await this.#openStore(), target)) {
       await this.#keepHouse(target)
       await breathe()
     }
@@ -127,27 +106,6 @@ export class Feeder {
   #endDrain (): void {
     this.#draining = false
     for (const resolve of this.#idle.splice(0)) resolve()
-  }
-
-  /** One stretch. Gives whether there may be more. */
-  async #step (target: Position): Promise<boolean> {
-    const store = await this.#openStore()
-    this.#cursor ??= await this.#findCursor(store, target)
-    const segment = this.#nextSegment(this.#cursor, target)
-    if (!this.#marked && (segment === undefined || segment >= target.firstSegment)) await this.#markUnfinished(store, target)
-    if (segment === undefined) return false
-    const from = segment === this.#cursor.segment ? this.#cursor.bytes : 0
-    const stretch = this.#read(segment, from, target)
-    if (stretch.lines.length === 0) return this.#leaveSegment(store, segment, target)
-    await this.#apply(store, stretch, segment, target)
-    return true
-  }
-
-  async #findCursor (store: Store, target: Position): Promise<StoredPosition> {
-    const cursor = await store.findPosition(target.journalId) ?? { segment: 0, bytes: 0 }
-    // This thread was begun anew within a run: what is open may well be open.
-    if (cursor.segment >= target.firstSegment) this.#marked = true
-    return cursor
   }
 
   async #openStore (): Promise<Store> {
@@ -163,119 +121,41 @@ export class Feeder {
     return store
   }
 
-  /** Lower ones are stored and go; the lowest left is next. */
-  #nextSegment (cursor: StoredPosition, target: Position): number | undefined {
-    if (cursor.segment === target.segment) return cursor.segment
-    const segments = this.#options.reader.list().filter(number => number <= target.segment)
-    for (const number of segments) {
-      if (number < cursor.segment) this.#options.reader.delete(number)
-    }
-    return segments.find(number => number >= cursor.segment)
-  }
-
-  #read (segment: number, from: number, target: Position): Stretch {
-    try {
-      return this.#options.reader.read(segment, from, segment === target.segment ? target.bytes : undefined)
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-      return { lines: [], bytes: from } // somebody deleted it: nothing to be had
-    }
-  }
-
-  async #leaveSegment (store: Store, segment: number, target: Position): Promise<boolean> {
-    if (segment >= target.segment) {
-      // This run has written nothing yet, and all of the earlier ones is stored.
-      if (!this.#marked && target.segment < target.firstSegment) await this.#markUnfinished(store, target)
-      return false
-    }
-    await this.#flushHeld(target, 0)
-    this.#cursor = { segment: segment + 1, bytes: 0 }
-    this.#options.reader.delete(segment)
-    return true
-  }
-
-  async #apply (store: Store, stretch: Stretch, segment: number, target: Position): Promise<void> {
-    const from: StoredPosition = { segment, bytes: segment === this.#cursor?.segment ? this.#cursor.bytes : 0 }
-    const { damaged, rows, ...batch } = buildBatch(target.journalId, stretch.lines, [...this.#held.values()].map(({ row }) => row))
-    const known = new Map(this.#held)
-    this.#held.clear()
-    const ready: Value[][] = []
-    for (const row of rows) {
-      const id = row[columnIndex.id] as string
-      const held = known.get(id) ?? { row, from, sinceMs: performance.now() }
-      if (row[columnIndex.outcome] === 'open' && this.#held.size < mostHeld && performance.now() - held.sinceMs < holdMs) this.#held.set(id, held)
-      else ready.push(row)
-    }
-    this.#cursor = { segment, bytes: stretch.bytes }
-    await store.apply({ ...batch, rows: ready, position: this.#safePosition(), nowMs: this.#options.now() })
-    if (damaged > 0) this.#options.log('warn', { segment, lines: damaged }, 'trail: damaged lines of the journal were left out')
-    this.#noteSuccess(false)
-  }
-
-  /** What is held isn't stored yet: after a crash, reading begins there. */
-  #safePosition (): StoredPosition {
-    const [first] = this.#held.values()
-    return first?.from ?? this.#cursor as StoredPosition
-  }
-
-  /** Stores, as open, what has waited long enough. */
-  async #flushHeld ({ journalId }: Position, waitedMs: number): Promise<void> {
+  async #flushHeld (target: Position, waitedMs: number): Promise<void> {
     clearTimeout(this.#heldTimer)
-    const due = [...this.#held].filter(([, { sinceMs }]) => performance.now() - sinceMs >= waitedMs)
-    for (const [id] of due) this.#held.delete(id)
-    if (due.length > 0) {
-      await this.#store?.apply({ journalId, rows: due.map(([, { row }]) => row), outcomes: [], amendments: [], position: this.#safePosition(), nowMs: this.#options.now() })
-    }
-    if (this.#held.size > 0) this.#heldTimer = setTimeout(() => this.#wake(), holdMs)
+    if (this.#store !== undefined) await this.#transfer.flush(this.#store, target, waitedMs)
+    if (this.#transfer.heldCount > 0) this.#heldTimer = setTimeout(this.#wake, holdMs)
   }
 
-  async #markUnfinished (store: Store, target: Position): Promise<void> {
-    await this.#flushHeld(target, 0)
-    const count = await markUnfinished(store.db, target.journalId)
-    this.#marked = true
-    if (count > 0) this.#options.log('warn', { requests: count }, 'trail: requests of an earlier run that ended without an outcome are marked unfinished')
-  }
-
-  /** One small step, if one is due. */
   async #keepHouse ({ journalId }: Position): Promise<void> {
-    const store = this.#store
-    if (store === undefined || this.#stopped || performance.now() < this.#housekeepingAt) return
-    const { retention, now, housekeepingMs = usualHousekeepingMs } = this.#options
-    if (this.#prunedTo === undefined) {
-      await noteLife(store.db, journalId, now())
-      this.#prunedTo = 0
-    }
-    this.#storeBytes = await store.measure()
-    this.#prunedTo = await prune(store.db, retention, now(), this.#storeBytes, this.#prunedTo)
-    await store.shrink()
-    this.#scheduleHousekeeping(this.#prunedTo === undefined ? housekeepingMs : pruneEveryMs)
-  }
-
-  #scheduleHousekeeping (delayMs: number): void {
-    this.#housekeepingAt = performance.now() + delayMs
-    clearTimeout(this.#housekeepingTimer)
-    this.#housekeepingTimer = setTimeout(() => this.#wake(), delayMs + 1)
+    if (this.#store !== undefined && !this.#stopped) await this.#housekeeper.keep(this.#store, journalId)
   }
 
   #noteSuccess (caughtUp: boolean): void {
     this.#retryMs = firstRetryMs
     if (this.#failing) this.#options.log('info', {}, 'trail: the store works again')
     this.#failing = false
-    this.#options.report({ stored: this.#cursor, caughtUp, fault: null, message: null, storeBytes: this.#storeBytes })
+    this.#report({ caughtUp, fault: null, message: null })
+  }
+
+  #report (news: Pick<FeederReport, 'caughtUp' | 'fault' | 'message'>): void {
+    this.#options.report({ stored: this.#transfer.cursor, ...news, storeBytes: this.#housekeeper.storeBytes })
   }
 
   async #recover (error: unknown): Promise<void> {
-    const { classifyError, report, log } = this.#options
+    const { classifyError, log } = this.#options
     const fault = classifyError(error)
     const message = error instanceof Error ? error.message : String(error)
     await this.#closeStore()
-    this.#held.clear()
     if (fault === 'corrupt') this.#replace()
     if (!this.#failing) log('error', { fault, error: message }, 'trail: the store cannot be written; the journal keeps everything until it can')
     this.#failing = true
-    report({ stored: this.#cursor, caughtUp: false, fault, message, storeBytes: this.#storeBytes })
-    this.#cursor = undefined
-    if (this.#stopped) return
+    this.#report({ caughtUp: false, fault, message })
+    this.#transfer.reset()
+    if (!this.#stopped) this.#retryLater()
+  }
+
+  #retryLater (): void {
     this.#retryTimer = setTimeout(() => {
       this.#retryTimer = undefined
       this.#wake()
@@ -301,19 +181,12 @@ export class Feeder {
   async stop (): Promise<void> {
     this.#stopped = true
     clearTimeout(this.#retryTimer)
-    clearTimeout(this.#housekeepingTimer)
     clearTimeout(this.#heldTimer)
+    this.#housekeeper.stop()
     if (this.#running) await new Promise<void>(resolve => { this.#idle.push(resolve) })
     this.#options.reader.close()
     await this.#closeStore()
   }
-}
-
-interface HeldIntent {
-  row: Value[]
-  /** Where the stretch begins that it was read in. */
-  from: StoredPosition
-  sinceMs: number
 }
 
 /** Lets messages in between two stretches. */
