@@ -12,24 +12,28 @@ export interface Place {
   /** The journal's. */
   folder: string
   store: StoreSettings
-  server: PostgresServer | undefined
 }
 
 let postgres: Promise<PostgresServer | undefined> | undefined
 
 /** Runs a test on SQLite, and on PostgreSQL if one is installed. */
 export function testOnBoth (title: string, run: (t: Test, place: Place) => Promise<void>): void {
-  t.test(`${title} (SQLite)`, t => withPlace(t, async root => ({ kind: 'sqlite', path: join(root, 'trail.db'), sync: false }), undefined, run))
-  t.test(`${title} (PostgreSQL)`, async t => {
+  testOnSqlite(`${title} (SQLite)`, run)
+  testOnPostgres(`${title} (PostgreSQL)`, run)
+}
+
+/** `server` may be stopped, if it is started again before the end. */
+export function testOnPostgres (title: string, run: (t: Test, place: Place, server: PostgresServer) => Promise<void>): void {
+  t.test(title, async t => {
     postgres ??= startShared()
     const server = await postgres
     if (server === undefined) return t.pass('skipped: no PostgreSQL is installed here (apt install postgresql)')
-    await withPlace(t, async () => ({ kind: 'postgres', url: await server.createDatabase(), sync: false }), server, run)
+    await withPlace(t, async () => ({ kind: 'postgres', url: await server.createDatabase(), sync: false }), (t, place) => run(t, place, server))
   })
 }
 
 export function testOnSqlite (title: string, run: (t: Test, place: Place) => Promise<void>): void {
-  t.test(title, t => withPlace(t, async root => ({ kind: 'sqlite', path: join(root, 'trail.db'), sync: false }), undefined, run))
+  t.test(title, t => withPlace(t, async root => ({ kind: 'sqlite', path: join(root, 'trail.db'), sync: false }), run))
 }
 
 async function startShared (): Promise<PostgresServer | undefined> {
@@ -38,14 +42,14 @@ async function startShared (): Promise<PostgresServer | undefined> {
   return server
 }
 
-async function withPlace (t: Test, settings: (root: string) => Promise<StoreSettings>, server: PostgresServer | undefined, run: (t: Test, place: Place) => Promise<void>): Promise<void> {
+async function withPlace (t: Test, settings: (root: string) => Promise<StoreSettings>, run: (t: Test, place: Place) => Promise<void>): Promise<void> {
   const root = mkdtempSync(join(tmpdir(), 'izuma-trail-'))
   t.teardown(() => rmSync(root, { recursive: true, force: true }))
-  await run(t, { root, folder: join(root, 'journal'), store: await settings(root), server })
+  await run(t, { root, folder: join(root, 'journal'), store: await settings(root) })
 }
 
 /** Polls until `probe` gives something, for at most `timeoutMs`. */
-export async function until<T> (probe: () => T | undefined | false | Promise<T | undefined | false>, timeoutMs = 5000): Promise<T> {
+export async function until<T> (probe: () => T | undefined | false | Promise<T | undefined | false>, timeoutMs = 20_000): Promise<T> {
   const deadline = performance.now() + timeoutMs
   for (;;) {
     const value = await probe()

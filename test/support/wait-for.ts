@@ -1,5 +1,5 @@
 /** Asks again and again until the answer is as wanted; fails loudly with the last answer when the time is up. */
-export async function waitFor<T> (what: string, ask: () => T | Promise<T>, enough: (answer: T) => boolean, timeoutMs = 5_000): Promise<T> {
+export async function waitFor<T> (what: string, ask: () => T | Promise<T>, enough: (answer: T) => boolean, timeoutMs = 20_000): Promise<T> {
   const deadline = performance.now() + timeoutMs
   while (true) {
     const answer = await ask()

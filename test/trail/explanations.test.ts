@@ -1,6 +1,6 @@
 import { test } from 'tap'
 import { catalogue } from '../../src/errors.ts'
-import { explain, rules } from '../../src/trail/explanations.ts'
+import { explain, rules } from '../../src/trail/explanations/explain.ts'
 import type { TrailRecord } from '../../src/trail/record.ts'
 
 type Facts = Partial<Pick<TrailRecord, 'outcome' | 'status' | 'error_type' | 'path' | 'query' | 'close_code' | 'async_status' | 'kind'>>

@@ -1,115 +1,17 @@
 import fc from 'fast-check'
 import { test } from 'tap'
-import { isProxyError } from '../../src/errors.ts'
-import { parseDate } from '../../src/trail/query/dates.ts'
+import { encodeFull, encodeIntent, encodeOutcome } from '../../src/trail/lines.ts'
 import { fieldNames, fields, type Field } from '../../src/trail/query/fields.ts'
 import { parseListQuery, type Filter, type FilterValue } from '../../src/trail/query/parse.ts'
 import { TrailReader, type TrailItem } from '../../src/trail/query/reader.ts'
 import { decodeBin } from '../../src/trail/query/series.ts'
+import type { TrailRecord } from '../../src/trail/record.ts'
 import { buildBatch } from '../../src/trail/store/batch.ts'
 import { connectStore } from '../../src/trail/store/connect.ts'
-import { encodeFull, encodeIntent, encodeOutcome } from '../../src/trail/lines.ts'
-import type { TrailRecord } from '../../src/trail/record.ts'
 import { answered, entryMaker } from '../support/trail-entries.ts'
 import { testOnBoth, type Place } from '../support/trail-stores.ts'
 
 const ms = (text: string) => Date.parse(text)
-
-const dates: Array<[text: string, from: string, to: string | number]> = [
-  ['2026', '2026-01-01T00:00:00Z', '2027-01-01T00:00:00Z'],
-  ['2026-12', '2026-12-01T00:00:00Z', '2027-01-01T00:00:00Z'],
-  ['2024-02-29', '2024-02-29T00:00:00Z', '2024-03-01T00:00:00Z'],
-  ['2026-01-02T03', '2026-01-02T03:00:00Z', '2026-01-02T04:00:00Z'],
-  ['2026-01-02T03:04', '2026-01-02T03:04:00Z', '2026-01-02T03:05:00Z'],
-  ['2026-01-02T03:04:05Z', '2026-01-02T03:04:05Z', 1],
-  ['2026-01-02T03:04:05.6789Z', '2026-01-02T03:04:05.678Z', 1],
-  ['2026-01-02T03:04:05+02:00', '2026-01-02T01:04:05Z', 1],
-  ['2026-01-02T23:04-0130', '2026-01-03T00:34:00Z', 60_000],
-  ['20161130T162512Z', '2016-11-30T16:25:12Z', 1]
-]
-
-for (const [text, from, to] of dates) {
-  test(`reads the date ${text}`, t => {
-    t.strictSame(parseDate(text), { from: ms(from), to: typeof to === 'number' ? ms(from) + to : ms(to) })
-    t.end()
-  })
-}
-
-test('refuses what is no date', t => {
-  for (const text of ['', 'yesterday', '26', '2026-13', '2026-02-30', '2025-02-29', '2026-01-02T24', '2026-01-02T03:60', '2026-01-02T03:04:05Zx', '1700000000000']) {
-    t.equal(parseDate(text), undefined, text)
-  }
-  t.end()
-})
-
-test('parses the API\'s conventions', t => {
-  t.strictSame(parseListQuery(''), { filters: [], text: '', limit: 50, after: null, order: 'ASC', includeTotal: false })
-  const id = 'a'.repeat(32)
-  t.match(parseListQuery(`limit=7&after=${id}&order=desc&include=total_count&q=%20devices%20`), { limit: 7, after: id, order: 'DESC', includeTotal: true, text: 'devices' })
-  t.equal(parseListQuery('limit=1').limit, 2, 'out of range is clamped')
-  t.equal(parseListQuery('limit=-5').limit, 2)
-  t.equal(parseListQuery('limit=100000').limit, 1000)
-  t.strictSame(parseListQuery('filter=').filters, [], 'the vendor\'s SDK sends it so')
-  const filters: Array<[string, Filter]> = [
-    ['status__eq=404', { field: 'status', op: 'in', values: [404] }],
-    ['status=404', { field: 'status', op: 'in', values: [404] }],
-    ['status__neq=200', { field: 'status', op: 'nin', values: [200] }],
-    ['status__in=404,500', { field: 'status', op: 'in', values: [404, 500] }],
-    ['member__nin=a,b', { field: 'member', op: 'nin', values: ['a', 'b'] }],
-    ['error_type__eq=', { field: 'error_type', op: 'in', values: [null] }],
-    ['duration_ms__gte=1.5', { field: 'duration_ms', op: 'gte', value: 1.5 }],
-    ['started_at__gte=2026-01', { field: 'started_at', op: 'gte', value: ms('2026-01-01T00:00:00Z') }],
-    ['started_at__lte=2026-01', { field: 'started_at', op: 'lte', value: ms('2026-02-01T00:00:00Z') - 1 }],
-    ['started_at__eq=2026', { field: 'started_at', op: 'within', spans: [{ from: ms('2026-01-01T00:00:00Z'), to: ms('2027-01-01T00:00:00Z') }] }],
-    ['started_at__gte=2026-01-02T03:04:05+02:00', { field: 'started_at', op: 'gte', value: ms('2026-01-02T01:04:05Z') }],
-    ['filter=path__eq%3D%252Fv3%252Fdevices', { field: 'path', op: 'in', values: ['/v3/devices'] }]
-  ]
-  for (const [text, filter] of filters) t.strictSame(parseListQuery(text).filters, [filter], text)
-  t.strictSame(parseListQuery('filter=status%3D404%26method__eq%3DGET').filters.length, 2)
-  t.end()
-})
-
-test('names every wrong parameter, and what it should be', t => {
-  const wrong: Array<[string, string, RegExp]> = [
-    ['limit=ten', 'limit', /2 to 1000/],
-    ['after=17', 'after', /32 hex/],
-    ['order=up', 'order', /ASC or DESC/],
-    ['include=everything', 'include', /total_count/],
-    ['staus__eq=1', 'staus__eq', /Did you mean status\?/],
-    ['status__like=4', 'status__like', /__gte/],
-    ['status__eq=many', 'status__eq', /whole number/],
-    ['duration_ms__gte=', 'duration_ms__gte', /Needs a value/],
-    ['outcome__eq=fine', 'outcome__eq', /answered/],
-    ['started_at__gte=soon', 'started_at__gte', /RFC 3339/],
-    ['filter=nonsense%3D1', 'filter', /No such parameter/],
-    [`member__in=${'a,'.repeat(100)}`, 'member__in', /100 values/],
-    ['__proto__=1', '__proto__', /No such parameter/],
-    ['constructor=1', 'constructor', /No such parameter/]
-  ]
-  for (const [text, name, message] of wrong) {
-    try {
-      parseListQuery(text)
-      t.fail(text)
-    } catch (error) {
-      t.ok(isProxyError(error) && error.type === 'validation_error', text)
-      t.match((error as { fields?: unknown }).fields, [{ name, message }])
-    }
-  }
-  t.throws(() => parseListQuery('limit=x&order=y'), { fields: [{ name: 'limit' }, { name: 'order' }] } as never)
-  t.end()
-})
-
-test('never throws anything but validation_error', t => {
-  fc.assert(fc.property(fc.oneof(fc.string(), fc.webQueryParameters()), text => {
-    try {
-      parseListQuery(text)
-    } catch (error) {
-      return isProxyError(error) && error.type === 'validation_error'
-    }
-    return true
-  }), { numRuns: 3000 })
-  t.end()
-})
 
 /** What a filter means, said once more and as plainly as possible. */
 function fulfils (record: TrailRecord, filter: Filter): boolean {
@@ -273,66 +175,4 @@ test('a duration\'s group stands for it within ten per cent', t => {
   const groups: Array<[number, number]> = [[0, 0], [50, 0.5], [199, 9.9], [210, 10], [299, 99], [312, 120], [450, 5000], [599, 99_000], [699, 990_000]]
   for (const [bin, duration] of groups) t.equal(decodeBin(bin), duration)
   t.end()
-})
-
-testOnBoth('a tail shows new records and late outcomes once, and says what it passed over', async (t, place) => {
-  const store = (await connectStore(place.store)).createStore()
-  await store.open()
-  const reader = new TrailReader(store.db, place.store.kind)
-  t.teardown(() => reader.close())
-  const make = entryMaker()
-  let segment = 0
-  const add = async (...records: TrailRecord[]) => {
-    const { damaged: _, ...batch } = buildBatch('journal', records.map(encodeFull))
-    await store.apply({ ...batch, position: { segment: ++segment, bytes: 0 }, nowMs: Date.now() })
-  }
-  const all = { filters: [], text: '' }
-  const old = answered(make())
-  await add(old)
-  let cursor = await reader.beginTail(null)
-  t.strictSame((await reader.readChanges(all, cursor)).items, [])
-  const [open, done] = [make(), answered(make({ member: 'noa' }))]
-  await add(open, done)
-  const first = await reader.readChanges(all, cursor)
-  t.strictSame(ids(first.items), [open.id, done.id])
-  t.strictSame((await reader.readChanges(all, first.cursor)).items, [])
-  await add(answered(open))
-  const second = await reader.readChanges(all, first.cursor)
-  t.strictSame(second.items.map(item => [item.id, item.outcome]), [[open.id, 'answered']])
-  t.strictSame((await reader.readChanges(all, second.cursor)).items, [])
-  t.strictSame(ids((await reader.readChanges(parseListQuery('member__eq=noa'), cursor)).items), [done.id])
-  t.strictSame(ids((await reader.readChanges(all, await reader.beginTail(open.id))).items), [done.id])
-  cursor = second.cursor
-  const many = Array.from({ length: 700 }, () => answered(make()))
-  await add(...many)
-  const third = await reader.readChanges(all, cursor)
-  t.equal(third.skipped, 200)
-  t.strictSame(ids(third.items), many.slice(200).map(record => record.id))
-})
-
-testOnBoth('a filtered tail shows what fits only once it has ended, and looks at nothing twice', async (t, place) => {
-  const store = (await connectStore(place.store)).createStore()
-  await store.open()
-  const reader = new TrailReader(store.db, place.store.kind)
-  t.teardown(() => reader.close())
-  const make = entryMaker()
-  let segment = 0
-  const add = async (...lines: string[]) => {
-    const { damaged: _, ...batch } = buildBatch('journal', lines)
-    await store.apply({ ...batch, position: { segment: ++segment, bytes: 0 }, nowMs: Date.now() })
-  }
-  const failures = parseListQuery('status__gte=500')
-  const { cursor } = await reader.readChanges(failures, await reader.beginTail(null))
-  const [bad, good, running] = [make(), make(), make()]
-  await add(...[bad, good, running].map(encodeIntent))
-  const first = await reader.readChanges(failures, cursor)
-  t.strictSame(first.items, [], 'nothing has a status yet')
-  await add(...Array.from({ length: 300 }, () => encodeFull(answered(make()))))
-  const second = await reader.readChanges(failures, first.cursor)
-  t.equal(second.cursor.seq, 303, 'what does not fit is behind us, too')
-  await add(encodeOutcome(answered(bad, { status: 502 })), encodeOutcome(answered(good)), encodeFull(answered(make({ path: '/new' }), { status: 503 })))
-  const third = await reader.readChanges(failures, second.cursor)
-  t.strictSame(third.items.map(({ id, path, status }) => [id === bad.id || path, status]), [[true, 502], ['/new', 503]])
-  t.strictSame((await reader.readChanges(failures, third.cursor)).items, [])
-  t.strictSame(third.cursor.passedOver, [running.id], 'only what is still running is waited for')
 })

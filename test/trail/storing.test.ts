@@ -1,56 +1,14 @@
-import { sql } from 'kysely'
 import { once } from 'node:events'
 import fs from 'node:fs'
 import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
 import { Worker } from 'node:worker_threads'
-import { test, type Test } from 'tap'
-import { Journal } from '../../src/trail/journal.ts'
 import { JournalReader } from '../../src/trail/journal-reader.ts'
 import { connectStore } from '../../src/trail/store/connect.ts'
-import { Feeder, type FeederReport } from '../../src/trail/store/feeder.ts'
-import type { RetentionLimits } from '../../src/trail/store/housekeeping.ts'
-import type { TrailRow } from '../../src/trail/store/schema.ts'
 import { answered, entryMaker } from '../support/trail-entries.ts'
-import { testOnBoth, testOnSqlite, until, type Place } from '../support/trail-stores.ts'
+import { openFeeder, openJournal, readRows } from '../support/trail-feeding.ts'
+import { testOnBoth, until } from '../support/trail-stores.ts'
 
 const makeEntry = entryMaker()
-
-function openJournal (t: Test, { folder }: Pick<Place, 'folder'>, maxSegmentBytes = 1024 ** 2) {
-  const journal = new Journal({ folder, onFailure: 'block', sync: false, monotonic: () => performance.now(), onWritten: () => {}, onStateChange: () => {}, maxSegmentBytes })
-  const close = () => { journal.end(); journal.release() }
-  t.teardown(close)
-  return { journal, close }
-}
-
-async function openFeeder (t: Test, place: Place, options: { retention?: RetentionLimits, housekeepingMs?: number, now?: () => number } = {}) {
-  const reports: FeederReport[] = []
-  const messages: string[] = []
-  const feeder = new Feeder({
-    ...await connectStore(place.store),
-    reader: new JournalReader(place.folder),
-    retention: { maxAgeMs: 1e12, maxBytes: 1e12 },
-    now: Date.now,
-    report: report => reports.push(report),
-    log: (_level, _what, message) => messages.push(message),
-    ...options
-  })
-  t.teardown(() => feeder.stop())
-  const feed = async (journal: Journal) => {
-    journal.flush()
-    if (journal.position !== undefined) feeder.advance(journal.position)
-    await feeder.drain()
-  }
-  return { feeder, feed, reports, messages }
-}
-
-async function readRows (place: Place): Promise<TrailRow[]> {
-  const store = (await connectStore(place.store)).createStore()
-  await store.open()
-  const rows = await store.db.selectFrom('trail').selectAll().orderBy('seq').execute()
-  await store.close()
-  return rows as unknown as TrailRow[]
-}
 
 testOnBoth('intent and outcome become one row, whether they come together or apart', async (t, place) => {
   const { journal } = openJournal(t, place)
@@ -183,33 +141,6 @@ testOnBoth('segments go once they are stored, all but the newest', async (t, pla
   t.equal((await readRows(place)).length, 200)
 })
 
-testOnBoth('what an earlier run left open is unfinished, what is open now is not', async (t, place) => {
-  const first = openJournal(t, place)
-  const lost = makeEntry()
-  first.journal.record(lost, () => {})
-  await (await openFeeder(t, place)).feed(first.journal)
-  const neverStored = makeEntry()
-  first.journal.record(neverStored, () => {})
-  first.close()
-  const second = openJournal(t, place)
-  const open = makeEntry()
-  second.journal.record(open, () => {})
-  const { feed, messages } = await openFeeder(t, place)
-  await feed(second.journal)
-  const outcomes = Object.fromEntries((await readRows(place)).map(row => [row.id, row.outcome]))
-  t.strictSame(outcomes, { [lost.id]: 'unfinished', [neverStored.id]: 'unfinished', [open.id]: 'open' })
-  t.match(messages, [/marked unfinished/])
-})
-
-testOnBoth('what an earlier run left open is unfinished before this one has written anything', async (t, place) => {
-  const first = openJournal(t, place)
-  first.journal.record(makeEntry(), () => {})
-  first.close()
-  const { feed } = await openFeeder(t, place)
-  await feed(openJournal(t, place).journal)
-  t.strictSame((await readRows(place)).map(row => row.outcome), ['unfinished'])
-})
-
 testOnBoth('torn and damaged lines are left out, and no other', async (t, place) => {
   const first = openJournal(t, place)
   first.journal.record(makeEntry(), () => {})
@@ -256,158 +187,4 @@ testOnBoth('several instances may start on an empty store at once', async (t, pl
   const workers = Array.from({ length: 4 }, () => new Worker(new URL('../support/open-store.ts', import.meta.url), { workerData: place.store }))
   await Promise.all(workers.map(worker => once(worker, 'message')))
   t.strictSame(await readRows(place), [])
-})
-
-testOnBoth('old records go, in small steps; young ones and those still open stay', async (t, place) => {
-  let nowMs = Date.UTC(2026, 0, 1)
-  const make = entryMaker({ now: () => nowMs, monotonic: () => 0 })
-  const { journal } = openJournal(t, place)
-  const { feed, feeder, reports } = await openFeeder(t, place, { now: () => nowMs, retention: { maxAgeMs: 86_400_000, maxBytes: 1e12 }, housekeepingMs: 20 })
-  journal.record(make({ path: '/still-open' }), () => {})
-  for (let i = 0; i < 3000; i++) journal.close(answered(make({ path: '/old' })))
-  await feed(journal)
-  nowMs += 86_400_000 + 1
-  for (let i = 0; i < 10; i++) journal.close(answered(make({ path: '/young' })))
-  await feed(journal)
-  feeder.advance(journal.position as never)
-  await until(async () => (await readRows(place)).length === 11)
-  t.strictSame(new Set((await readRows(place)).map(row => row.path)), new Set(['/still-open', '/young']))
-  t.ok(reports.at(-1)?.storeBytes)
-})
-
-testOnBoth('the oldest records go when the store is too large', async (t, place) => {
-  const { journal } = openJournal(t, place)
-  const { feed, feeder } = await openFeeder(t, place, { retention: { maxAgeMs: 1e12, maxBytes: 1024 ** 2 }, housekeepingMs: 20 })
-  for (let round = 0; round < 8; round++) {
-    for (let i = 0; i < 1000; i++) journal.close(answered(makeEntry({ path: `/v3/devices/${round}` })))
-    await feed(journal)
-  }
-  feeder.advance(journal.position as never)
-  const store = (await connectStore(place.store)).createStore()
-  await store.open()
-  t.teardown(() => store.close())
-  await until(async () => await store.measure() <= 1024 ** 2)
-  const { rows } = await sql<{ path: string }>`select distinct path from trail order by path desc`.execute(store.db)
-  t.equal(rows[0]?.path, '/v3/devices/7', 'the newest are there')
-  t.notOk(rows.some(row => row.path === '/v3/devices/0'), 'the oldest are not')
-})
-
-testOnBoth('what an instance that is gone left open becomes unfinished', async (t, place) => {
-  let nowMs = Date.now()
-  const other = { ...place, folder: join(place.root, 'other') }
-  const lost = openJournal(t, other)
-  const entry = makeEntry()
-  lost.journal.record(entry, () => {})
-  const feeding = await openFeeder(t, other, { now: () => nowMs })
-  await feeding.feed(lost.journal)
-  await feeding.feeder.stop()
-  nowMs += 11 * 60_000
-  const { journal } = openJournal(t, place)
-  journal.close(answered(makeEntry()))
-  const { feed } = await openFeeder(t, place, { now: () => nowMs, housekeepingMs: 20 })
-  await feed(journal)
-  t.strictSame((await readRows(place)).map(row => row.outcome).sort(), ['answered', 'unfinished'])
-  // It was only cut off, and comes back.
-  lost.journal.close(answered(entry))
-  await (await openFeeder(t, other)).feed(lost.journal)
-  t.strictSame((await readRows(place)).map(row => row.outcome).sort(), ['answered', 'answered'])
-})
-
-testOnSqlite('a damaged store is moved aside, a new one begun, and what the journal has is in it', async (t, place) => {
-  const path = join(place.root, 'trail.db')
-  fs.writeFileSync(path, 'this is not a database, but it is longer than a hundred bytes, which is what SQLite looks at first of all.'.repeat(50))
-  const { journal } = openJournal(t, place)
-  journal.close(answered(makeEntry()))
-  const { feed, feeder, messages } = await openFeeder(t, place)
-  await feed(journal)
-  await feeder.drain()
-  t.equal((await readRows(place)).length, 1)
-  t.match(messages, ['trail: the store is damaged; a new one is begun', /cannot be written/, 'trail: the store works again'])
-  t.ok(fs.readdirSync(place.root).some(name => name.startsWith('trail.db.corrupt-')))
-})
-
-testOnSqlite('a store that goes bad while it is used is replaced, too', async (t, place) => {
-  const path = join(place.root, 'trail.db')
-  const { journal } = openJournal(t, place)
-  const { feed, feeder } = await openFeeder(t, place)
-  for (let i = 0; i < 500; i++) journal.close(answered(makeEntry()))
-  await feed(journal)
-  await feeder.stop()
-  const fd = fs.openSync(path, 'r+')
-  fs.writeSync(fd, Buffer.alloc(fs.fstatSync(fd).size - 4096, 0xa5), 0, undefined, 4096)
-  fs.closeSync(fd)
-  journal.close(answered(makeEntry({ path: '/after' })))
-  const second = await openFeeder(t, place)
-  await second.feed(journal)
-  await second.feeder.drain()
-  await until(async () => (await readRows(place)).some(row => row.path === '/after'))
-  t.ok(fs.readdirSync(place.root).some(name => name.startsWith('trail.db.corrupt-')))
-})
-
-testOnSqlite('while the store is locked the journal keeps everything, and says so', async (t, place) => {
-  const { journal } = openJournal(t, place)
-  const { feed, feeder, reports } = await openFeeder(t, place)
-  journal.close(answered(makeEntry()))
-  await feed(journal)
-  const other = new DatabaseSync(join(place.root, 'trail.db'))
-  other.exec('BEGIN IMMEDIATE')
-  journal.close(answered(makeEntry()))
-  await feed(journal)
-  t.match(reports.at(-1), { fault: 'busy', caughtUp: false })
-  other.exec('ROLLBACK')
-  other.close()
-  const unlockedAt = performance.now()
-  await until(() => reports.at(-1)?.fault === null && reports.at(-1)?.caughtUp)
-  t.ok(performance.now() - unlockedAt < 5000)
-  t.equal((await readRows(place)).length, 2)
-  await feeder.stop()
-})
-
-test('a connection to PostgreSQL that breaks between two queries is an error of the next one, and nothing more', async t => {
-  const { startPostgres } = await import('../support/postgres.ts')
-  const server = await startPostgres()
-  if (server === undefined) return t.pass('skipped: no PostgreSQL is installed here (apt install postgresql)')
-  t.teardown(() => server.remove())
-  const store = (await connectStore({ kind: 'postgres', url: await server.createDatabase(), sync: false })).createStore()
-  await store.open()
-  t.teardown(() => store.close())
-  await t.rejects(store.db.connection().execute(async db => {
-    await sql`select 1`.execute(db)
-    await server.stop('immediate')
-    await sql`select 1`.execute(db)
-  }))
-  await server.start()
-  t.strictSame((await sql<{ one: number }>`select 1 as one`.execute(store.db)).rows, [{ one: 1 }])
-})
-
-test('PostgreSQL may be away for as long as it likes', async t => {
-  const { startPostgres } = await import('../support/postgres.ts')
-  const server = await startPostgres()
-  if (server === undefined) return t.pass('skipped: no PostgreSQL is installed here (apt install postgresql)')
-  t.teardown(() => server.remove())
-  const root = t.testdir()
-  const place: Place = { root, folder: join(root, 'journal'), store: { kind: 'postgres', url: await server.createDatabase(), sync: false }, server }
-  const { journal } = openJournal(t, place, 20_000)
-  const { feed, feeder, reports } = await openFeeder(t, place)
-  const ids: string[] = []
-  const add = async () => {
-    for (let i = 0; i < 20; i++) {
-      const entry = makeEntry()
-      ids.push(entry.id)
-      journal.close(answered(entry))
-    }
-    await feed(journal)
-  }
-  await add()
-  await server.stop('immediate')
-  await add()
-  t.match(reports.at(-1), { fault: 'unreachable' })
-  await add()
-  await server.start()
-  const backAt = performance.now()
-  await until(() => reports.at(-1)?.fault === null && reports.at(-1)?.caughtUp)
-  t.ok(performance.now() - backAt < 5000)
-  await add()
-  t.strictSame((await readRows(place)).map(row => row.id), ids)
-  await feeder.stop()
 })
