@@ -1,4 +1,4 @@
-import { takeToken, fillBucket, type Bucket, type Rate } from './token-bucket.ts'
+import { countTokens, fillBucket, makeBucket, msToToken, takeToken, type Bucket, type Rate } from './token-bucket.ts'
 import { keyBusy } from './limit-refusals.ts'
 import type { Clock, KeyLimits, Lease, Refusal, Usage } from './limits.ts'
 
@@ -26,17 +26,17 @@ export class FairQueue {
     this.#limits = limits
     this.#clock = clock
     this.#settle = settle
-    this.#bucket = limits.rate === null ? { tokens: 0, atMs: 0 } : fillBucket(limits.rate, clock.nowMs())
+    this.#bucket = limits.rate === null ? makeBucket(0, 0) : fillBucket(limits.rate, clock.nowMs())
   }
 
   get waiting (): number { return this.#waiting }
   get open (): number { return this.#open }
-  /** In the key's bucket, as of the last request. */
-  get tokens (): number { return this.#bucket.tokens }
+  /** In the key's bucket; `undefined` = no rate. */
+  get tokens (): number | undefined { return this.#limits.rate === null ? undefined : countTokens(this.#bucket, this.#limits.rate, this.#clock.nowMs()) }
 
-  /** @param firstTokens in the bucket of a rate that is new */
-  configure (limits: KeyLimits, firstTokens: (member: undefined, rate: Rate) => number): void {
-    if (this.#limits.rate === null && limits.rate !== null) this.#bucket = { tokens: firstTokens(undefined, limits.rate), atMs: this.#clock.nowMs() }
+  /** @param firstBucket of a rate that is new */
+  configure (limits: KeyLimits, firstBucket: (member: undefined, rate: Rate, nowMs: number) => Bucket): void {
+    if (this.#limits.rate === null && limits.rate !== null) this.#bucket = firstBucket(undefined, limits.rate, this.#clock.nowMs())
     this.#limits = limits
     this.#serve()
   }
@@ -171,7 +171,7 @@ export class FairQueue {
 
   #msToNextToken (): number {
     const { rate } = this.#limits
-    return rate === null ? Infinity : Math.max(0, 1 - this.#bucket.tokens) * 1000 / rate.perSecond
+    return rate === null ? Infinity : msToToken(this.#bucket, rate)
   }
 
   #stopTimer (): void {

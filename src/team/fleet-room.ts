@@ -9,6 +9,9 @@ import type { Clock } from './limits.ts'
 
 const beatMs = 1000
 
+/** With a Redis that answers, longest wait at start for the limits to be shared: before, an instance has next to nothing to give. */
+const joinMs = 1000
+
 /** What the team's state has to do when others tell something. */
 export interface FleetListener {
   onChanged (): void
@@ -35,16 +38,25 @@ export function joinFleet (app: FastifyInstance, fleet: FleetService, clock: Clo
   return { limits, news, begin }
 
   function begin (): void {
+    const joined = Promise.withResolvers<void>()
+    const begun = async (): Promise<void> => {
+      await news.catchUp()
+      await limits.beat()
+      joined.resolve()
+    }
     subscription = new FleetSubscription({
       fleet,
       channels: { [fleet.key(`limits:grants:${fleet.instance}`)]: message => limits.hear(message), [news.channel]: news.hear },
-      onBegin: () => { void news.catchUp().then(() => limits.beat()) },
+      onBegin: () => { void begun() },
       onEnd: () => limits.restart()
     })
     const timer = setInterval(() => {
-      limits.beat()
+      void limits.beat()
       if (fleet.up) void usage.exchange()
     }, beatMs).unref()
+    app.addHook('onReady', async () => {
+      if (fleet.up) await Promise.race([joined.promise, new Promise(resolve => setTimeout(resolve, joinMs).unref())])
+    })
     app.addHook('onClose', async () => {
       clearInterval(timer)
       await usage.exchange()

@@ -1,17 +1,17 @@
 import { FairQueue } from './fair-queue.ts'
 import { allOfKindOpen, budgetSpent, rateReached, tooManyOpen } from './limit-refusals.ts'
 import type { Clock, KeyLimits, Kind, Lease, Limits, MemberLimits, Pressure, Refusal, Usage, UsageState } from './limits.ts'
-import { returnToken, takeToken, type Rate } from './token-bucket.ts'
+import { countTokens, fillBucket, makeBucket, returnToken, takeToken, type Bucket, type Rate } from './token-bucket.ts'
 
 export const noMemberLimits: MemberLimits = { rate: null, concurrency: null, daily: null, longPolls: null, webSockets: null }
 export const noKeyLimits: KeyLimits = { rate: null, concurrency: null, longPolls: null, webSockets: null, ofKey: { concurrency: false, longPolls: false }, maxWaitMs: 0, maxWaiting: 0 }
 
 const dayMs = 86_400_000
 
-/** How many tokens a bucket begins with when its limit is new. `undefined` = the key's. */
-export type FirstTokens = (member: string | undefined, rate: Rate) => number
+/** The bucket that a new limit begins with; `rate` is that limit. `undefined` = the key's. */
+export type FirstBucket = (member: string | undefined, rate: Rate, nowMs: number) => Bucket
 
-const full: FirstTokens = (_member, { burst }) => burst
+const full: FirstBucket = (_member, rate, nowMs) => fillBucket(rate, nowMs)
 
 /** The limits of one process, in memory. */
 export class LocalLimits implements Limits {
@@ -19,7 +19,7 @@ export class LocalLimits implements Limits {
   readonly #usages = new Map<string, Usage>()
   #members: ReadonlyMap<string, MemberLimits> = new Map()
   #key = noKeyLimits
-  #firstTokens = full
+  #firstBucket = full
   readonly #queue: FairQueue
   readonly #openAll: Record<Kind, number> = { request: 0, longPoll: 0, webSocket: 0, own: 0 }
   #day: string
@@ -32,16 +32,15 @@ export class LocalLimits implements Limits {
     this.#turnDay()
   }
 
-  configure (members: ReadonlyMap<string, MemberLimits>, key: KeyLimits, firstTokens = full): void {
+  configure (members: ReadonlyMap<string, MemberLimits>, key: KeyLimits, firstBucket = full): void {
     this.#members = members
-    this.#firstTokens = firstTokens
+    this.#firstBucket = firstBucket
     for (const usage of this.#usages.values()) this.#adopt(usage)
     this.#key = key
-    this.#queue.configure(key, firstTokens)
+    this.#queue.configure(key, firstBucket)
   }
 
   get day (): string { return this.#day }
-  get keyTokens (): number { return this.#queue.tokens }
   get usages (): Iterable<Usage> { return this.#usages.values() }
 
   usage (member: string): Usage {
@@ -94,6 +93,13 @@ export class LocalLimits implements Limits {
     return leases
   }
 
+  /** In the bucket of a member, or of the key (`undefined`); `undefined` where there is no rate. */
+  tokensOf (member: string | undefined): number | undefined {
+    if (member === undefined) return this.#queue.tokens
+    const { limits: { rate }, bucket } = this.usage(member)
+    return rate === null ? undefined : countTokens(bucket, rate, this.#clock.nowMs())
+  }
+
   pressure (): Pressure {
     return { open: this.#queue.open, waiting: this.#queue.waiting }
   }
@@ -130,7 +136,7 @@ export class LocalLimits implements Limits {
     return {
       name,
       limits,
-      bucket: { tokens: limits.rate === null ? 0 : this.#firstTokens(name, limits.rate), atMs: nowMs },
+      bucket: limits.rate === null ? makeBucket(0, nowMs) : this.#firstBucket(name, limits.rate, nowMs),
       open: { request: 0, longPoll: 0, webSocket: 0, own: 0 },
       sentToday: 0,
       refusedToday: 0,
@@ -142,7 +148,7 @@ export class LocalLimits implements Limits {
   /** New limits after a re-read. A bucket is filled when a limit is new, not whenever somebody touches the file. */
   #adopt (usage: Usage): void {
     const limits = this.#members.get(usage.name) ?? noMemberLimits
-    if (usage.limits.rate === null && limits.rate !== null) usage.bucket = { tokens: this.#firstTokens(usage.name, limits.rate), atMs: this.#clock.nowMs() }
+    if (usage.limits.rate === null && limits.rate !== null) usage.bucket = this.#firstBucket(usage.name, limits.rate, this.#clock.nowMs())
     usage.limits = limits
   }
 

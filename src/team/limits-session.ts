@@ -6,8 +6,17 @@ import { limitsScript } from './limits-script.ts'
 /** Without an answer for this long an instance goes on with its own share: nobody's request hangs on Redis. */
 const answerMs = 250
 
-/** Unheard of for this long, an instance's places are free again. */
-const sessionMs = 4000
+/** Unheard of for this long, an instance is taken for gone: its places are free again, its share of the rates is kept aside. */
+const sessionMs = 1500
+
+/** Between signs of life. */
+const beatMs = 300
+
+/** How long a share is kept aside for an instance that may go on alone. */
+const awayMs = 60_000
+
+/** After this long the others have noticed that an instance is on its own. */
+export const noticedMs = sessionMs + 500
 
 /** Operations in one script: Redis does nothing else meanwhile. */
 const mostOperations = 500
@@ -16,16 +25,30 @@ const digest = createHash('sha1').update(limitsScript).digest('hex')
 
 export type Verdict = 'ok' | 'open' | 'all' | 'daily' | 'rate' | 'busy'
 
+/** What an instance knows of Redis: of the session before, or of this one as last heard. */
+export interface Acquaintance {
+  session: string
+  /** Names the set of buckets. */
+  buckets: string
+  instances: number
+}
+
+/** Of an instance that was never in touch. */
+export const stranger: Acquaintance = { session: '-', buckets: '-', instances: 0 }
+
 interface SessionOptions {
+  earlier: Acquaintance
   fleet: Pick<FleetService, 'redis' | 'key' | 'instance'>
   key: () => KeyLimits
   /** What became of a question. `figure`: ms to wait, or with `ok` the tokens left; -1 = neither. */
   onVerdict: (id: number, verdict: Verdict, figure: number) => void
-  /** A batch was answered: what was asked in it and has no verdict waits. */
-  onAnswered: (ids: number[]) => void
+  /** A batch was answered: what was asked in it and has no verdict waits. `keyTokens`: of the key's bucket, if it has one. */
+  onAnswered: (ids: number[], keyTokens: number) => void
   /** Redis didn't answer in time, or has forgotten the session: why, in a word. */
   onLost: (reason: string) => void
 }
+
+type Answer = [nextMs: number | 'gone', keyTokens: number, instances: number, buckets: string, ...verdicts: Array<number | Verdict>]
 
 let sessions = 0
 
@@ -46,22 +69,27 @@ export class LimitsSession {
   /** When each batch under way was sent, oldest first. */
   readonly #sentMs: number[] = []
   readonly #watchdog: NodeJS.Timeout
+  #heart: NodeJS.Timeout | undefined
   #serveTimer: NodeJS.Timeout | undefined
   #onFirstAnswer: ((value?: unknown) => void) | undefined
   #sentFirst = false
   /** Do those who wait for the key wait for its rate? Otherwise for a place. */
   tokensShort = false
+  #known: Acquaintance
 
   constructor (options: SessionOptions) {
     this.#options = options
     const { instance, key } = options.fleet
     this.id = `${instance}.${++sessions}`
-    this.#keys = ['sessions', 'open', 'buckets', 'day', 'turns', ''].map(name => key('limits:' + name))
+    this.#known = options.earlier
+    this.#keys = ['sessions', 'away', 'open', 'buckets', 'day', 'turns', ''].map(name => key('limits:' + name))
     this.#watchdog = setTimeout(() => { setImmediate(() => this.#lookAtClock()) }, answerMs / 2).unref()
   }
 
   get joined (): boolean { return this.#state === 'joined' }
   get over (): boolean { return this.#state === 'over' }
+  /** What was last heard. Before the first answer, what was known before. */
+  get known (): Acquaintance { return this.#known }
 
   /** Sends what was added so far and begins. Operations added from now on are counted from this moment. */
   async join (): Promise<boolean> {
@@ -101,6 +129,7 @@ export class LimitsSession {
     this.#state = 'over'
     clearTimeout(this.#watchdog)
     clearTimeout(this.#serveTimer)
+    clearInterval(this.#heart)
     clearImmediate(this.#scheduled)
     this.#onFirstAnswer?.()
   }
@@ -121,7 +150,7 @@ export class LimitsSession {
   /** The first brings the script along. That Redis knows it later too is part of the session. */
   #send (batch: string[]): Promise<unknown> {
     const { redis } = this.#options.fleet
-    const words = [this.id, this.#sentFirst ? 'go' : 'join', sessionMs, ...describeKey(this.#options.key()), ...batch]
+    const words = [this.id, this.#sentFirst ? 'go' : 'join', sessionMs, ...describeKey(this.#options.key()), awayMs, ...describe(this.#options.earlier), ...batch]
     const isFirst = !this.#sentFirst
     this.#sentFirst = true
     return isFirst ? redis.eval(limitsScript, this.#keys.length, ...this.#keys, ...words) : redis.evalsha(digest, this.#keys.length, ...this.#keys, ...words)
@@ -130,14 +159,20 @@ export class LimitsSession {
   #take (answer: unknown, asked: number[]): void {
     if (this.#state === 'over') return
     this.#sentMs.shift()
-    const [nextMs, ...verdicts] = answer as [number | 'gone', ...Array<number | Verdict>]
+    const [nextMs, keyTokens, instances, buckets, ...verdicts] = answer as Answer
     if (nextMs === 'gone') return this.#lose('forgotten')
-    if (this.#state === 'joining') this.#state = 'joined'
+    if (this.#state === 'joining') this.#begin()
+    this.#known = { session: this.id, buckets, instances }
     this.#onFirstAnswer?.()
     for (let index = 0; index < verdicts.length; index += 3) this.#options.onVerdict(verdicts[index] as number, verdicts[index + 1] as Verdict, verdicts[index + 2] as number)
-    this.#options.onAnswered(asked)
+    this.#options.onAnswered(asked, keyTokens)
     this.tokensShort = nextMs >= 0
     if (nextMs >= 0) this.#serveIn(nextMs)
+  }
+
+  #begin (): void {
+    this.#state = 'joined'
+    this.#heart = setInterval(() => this.beat(), beatMs).unref()
   }
 
   /** When the key has a token again, somebody has to say so. */
@@ -165,6 +200,10 @@ export class LimitsSession {
 function nameReason (error: unknown): string {
   const { message = '', code } = error as { message?: string, code?: unknown }
   return typeof code === 'string' ? code : message.split(/[ :]/)[0] ?? 'unknown'
+}
+
+function describe ({ session, buckets, instances }: Acquaintance): Array<string | number> {
+  return [session, buckets, instances]
 }
 
 function describeKey ({ rate, concurrency, longPolls, webSockets, ofKey, maxWaiting }: KeyLimits): number[] {

@@ -1,5 +1,5 @@
-import type { KeyLimits, Kind, MemberLimits } from './limits.ts'
-import type { Rate } from './token-bucket.ts'
+import type { KeyLimits, MemberLimits } from './limits.ts'
+import { makeBucket, type Bucket, type Rate } from './token-bucket.ts'
 
 /**
  * What is left to an instance on its own: an equal share of everything, but never nothing, as a limit of one would otherwise shut
@@ -26,6 +26,11 @@ export function shareKey (key: KeyLimits, size: number): KeyLimits {
   }
 }
 
+/** While Redis decides, this process keeps count of places alone; rates and budgets are counted there. */
+export function leaveToRedis (limits: MemberLimits): MemberLimits {
+  return { ...limits, rate: null, daily: null }
+}
+
 function shareRate (rate: Rate | null, size: number): Rate | null {
   return rate === null ? null : { perSecond: rate.perSecond / size, burst: Math.max(1, rate.burst / size) }
 }
@@ -34,36 +39,31 @@ function shareCount (count: number | null, size: number): number | null {
   return count === null ? null : Math.max(1, Math.floor(count / size))
 }
 
-/** While Redis decides, this process keeps count of places alone; rates and budgets are counted there. */
-export function leaveToRedis (limits: MemberLimits): MemberLimits {
-  return { ...limits, rate: null, daily: null }
+/** A share of a bucket as an instance took it along. */
+export interface TakenShare {
+  tokens: number
+  /** What is added until the others notice, and for how long it is, milliseconds. */
+  perMs: number
+  advanceMs: number
 }
 
-const caps = { request: 'concurrency', longPoll: 'longPolls', webSocket: 'webSockets' } as const
-
-export type SharedKind = keyof typeof caps
-
-export function isSharedKind (kind: Kind): kind is SharedKind {
-  return kind !== 'own'
+/** @param left in the whole bucket. Less than nothing if more was taken by instances on their own than it held */
+export function takeShare (left: number, { perSecond, burst }: Rate, size: number, noticedMs: number): TakenShare {
+  const tokens = Math.min(burst, left) / size
+  const perMs = perSecond / size / 1000
+  return { tokens, perMs, advanceMs: Math.min(noticedMs, (burst / size - tokens) / perMs) }
 }
 
-export function capOf (limits: MemberLimits, kind: SharedKind): number | null {
-  return limits[caps[kind]]
+/**
+ * The bucket of an instance that is on its own since `sinceMs`. Until the others notice, they go on with all of the rate. So it gets
+ * no more than its share of the burst in that time, and only from then on its share of the rate: should it be the only one that is
+ * cut off, all together exceed the limit by that share of the burst.
+ */
+export function fillShare ({ tokens, advanceMs }: TakenShare, sinceMs: number, noticedMs: number): Bucket {
+  return { ...makeBucket(tokens, sinceMs), pauseFromMs: sinceMs + advanceMs, pauseUntilMs: sinceMs + noticedMs }
 }
 
-function capOfKey (key: KeyLimits, kind: SharedKind): number | null {
-  if (kind === 'webSocket') return key.webSockets
-  const name = caps[kind] as 'concurrency' | 'longPolls'
-  return key.ofKey[name] ? key[name] : null
-}
-
-/** Does such a request take up a place that Redis has to know of? */
-export function takesPlace (limits: MemberLimits, key: KeyLimits, kind: Kind): boolean {
-  if (!isSharedKind(kind)) return false
-  return capOf(limits, kind) !== null || capOfKey(key, kind) !== null || (kind === 'request' && key.rate !== null)
-}
-
-/** Is there a limit that only all instances together can keep? Without one, Redis isn't asked. */
-export function needsRedis (limits: MemberLimits, key: KeyLimits, kind: Kind): boolean {
-  return takesPlace(limits, key, kind) || (kind !== 'own' && (limits.rate !== null || limits.daily !== null))
+/** What to put back, or to take out if it is less than nothing. What was added before the others noticed was theirs too. */
+export function balanceShare ({ tokens, perMs, advanceMs }: TakenShare, tokensNow: number, aloneMs: number): number {
+  return tokensNow - tokens - perMs * Math.min(aloneMs, advanceMs)
 }

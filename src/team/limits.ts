@@ -80,6 +80,8 @@ export interface UsageState {
   members: Record<string, { sent: number, refused: number, lastSeenMs: number }>
   /** How many shared the limits: whoever starts while Redis is away takes no more than its share. */
   instances?: number
+  /** Its session with Redis, so that what it held there is not kept for it. */
+  session?: string
 }
 
 /**

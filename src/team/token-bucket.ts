@@ -1,5 +1,5 @@
 /**
- * A token bucket as two numbers. Written here, in twenty lines, because every proxied request takes from it: a limiter from a
+ * A token bucket as a few numbers. Written here, in thirty lines, because every proxied request takes from it: a limiter from a
  * package costs a promise and a timer per key and request (rate-limiter-flexible's in-memory store some microseconds), this one
  * a multiplication, and it runs on any clock, so that fairness can be shown in simulated time.
  */
@@ -7,6 +7,9 @@ export interface Bucket {
   tokens: number
   /** When `tokens` was right, monotonic milliseconds. */
   atMs: number
+  /** Nothing is added between these. */
+  pauseFromMs: number
+  pauseUntilMs: number
 }
 
 export interface Rate {
@@ -15,12 +18,16 @@ export interface Rate {
   burst: number
 }
 
-export function fillBucket (rate: Rate, nowMs: number): Bucket {
-  return { tokens: rate.burst, atMs: nowMs }
+export function makeBucket (tokens: number, atMs: number): Bucket {
+  return { tokens, atMs, pauseFromMs: 0, pauseUntilMs: 0 }
 }
 
-export function countTokens ({ tokens, atMs }: Bucket, rate: Rate, nowMs: number): number {
-  return Math.min(rate.burst, tokens + Math.max(0, nowMs - atMs) * rate.perSecond / 1000)
+export function fillBucket (rate: Rate, nowMs: number): Bucket {
+  return makeBucket(rate.burst, nowMs)
+}
+
+export function countTokens (bucket: Bucket, rate: Rate, nowMs: number): number {
+  return Math.min(rate.burst, bucket.tokens + Math.max(0, nowMs - bucket.atMs - pausedMs(bucket, bucket.atMs, nowMs)) * rate.perSecond / 1000)
 }
 
 /** Takes one token. Returns 0, or the milliseconds until there will be one, having taken none. */
@@ -32,10 +39,20 @@ export function takeToken (bucket: Bucket, rate: Rate, nowMs: number): number {
     bucket.tokens -= 1
     return 0
   }
-  return (1 - bucket.tokens) * 1000 / rate.perSecond
+  return msToToken(bucket, rate)
+}
+
+/** From when `tokens` was right. */
+export function msToToken (bucket: Bucket, { perSecond }: Rate): number {
+  const ms = Math.max(0, 1 - bucket.tokens) * 1000 / perSecond
+  return ms + (bucket.atMs + ms > bucket.pauseFromMs ? pausedMs(bucket, bucket.atMs, Infinity) : 0)
 }
 
 /** Gives back a token that was taken for something that didn't happen. */
 export function returnToken (bucket: Bucket, rate: Rate): void {
   bucket.tokens = Math.min(rate.burst, bucket.tokens + 1)
+}
+
+function pausedMs ({ pauseFromMs, pauseUntilMs }: Bucket, fromMs: number, untilMs: number): number {
+  return Math.max(0, Math.min(untilMs, pauseUntilMs) - Math.max(fromMs, pauseFromMs))
 }

@@ -48,8 +48,8 @@ export class UsageFile {
 
 function isUsageState (state: unknown): state is UsageState {
   if (typeof state !== 'object' || state === null) return false
-  const { day, members, instances = 1 } = state as Partial<UsageState>
-  return typeof day === 'string' && Number.isSafeInteger(instances) && instances >= 1 && typeof members === 'object' && members !== null && Object.values(members).every(isCount)
+  const { day, members, instances = 1, session = '-' } = state as Partial<UsageState>
+  return typeof day === 'string' && typeof session === 'string' && Number.isSafeInteger(instances) && instances >= 1 && typeof members === 'object' && members !== null && Object.values(members).every(isCount)
 }
 
 function isCount (value: unknown): boolean {

@@ -92,7 +92,7 @@ t.test('the key\'s limit holds for three processes under load, through a kill, a
   await servedMore(60)
   over.abort()
   await Promise.all(workers)
-  // Redis goes and comes back: each change may let one burst pass beside the bucket's own. Usually it is one in all.
-  t.ok(most <= 3 * burst + 1, `at most ${most.toFixed(1)} beyond the rate: its burst of ${burst}, and one for each change`)
+  // One burst is the bucket's own, and by one the limit may be exceeded.
+  t.ok(most <= 2 * burst + 1, `at most ${most.toFixed(1)} beyond the rate: its burst of ${burst}, and one more`)
   t.comment(`${served} served in ${((performance.now() - started) / 1000).toFixed(1)} s at ${perSecond}/s; at most ${most.toFixed(1)} beyond the rate, burst ${burst}`)
 })

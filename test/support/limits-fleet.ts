@@ -4,7 +4,8 @@ import type { Test } from 'tap'
 import { loadSettings } from '../../src/config/load.ts'
 import fleet from '../../src/fleet/plugin.ts'
 import { joinFleet } from '../../src/team/fleet-room.ts'
-import type { FleetLease, FleetLimits } from '../../src/team/limits-fleet.ts'
+import type { FleetLease } from '../../src/team/fleet-lease.ts'
+import type { FleetLimits } from '../../src/team/limits-fleet.ts'
 import { noKeyLimits, noMemberLimits } from '../../src/team/limits-local.ts'
 import type { KeyLimits, Kind, MemberLimits, Refusal } from '../../src/team/limits.ts'
 import { waitFor } from './wait-for.ts'
@@ -30,9 +31,9 @@ interface FleetOptions {
   alone?: boolean
 }
 
-/** Several instances' limits on one Redis, in this process. */
-export async function startLimits (t: Test, url: string, count: number, options: FleetOptions = {}): Promise<LimitsInstance[]> {
-  const instances = await Promise.all(Array.from({ length: count }, (_, index) => startOne(t, url, options, options.skewsMs?.[index] ?? 0)))
+/** Several instances' limits on one Redis, in this process; each by a way of its own if there are several. */
+export async function startLimits (t: Test, url: string | readonly string[], count: number, options: FleetOptions = {}): Promise<LimitsInstance[]> {
+  const instances = await Promise.all(Array.from({ length: count }, (_, index) => startOne(t, typeof url === 'string' ? url : url[index] as string, options, options.skewsMs?.[index] ?? 0)))
   if (options.alone !== true) await untilShared(instances, count)
   return instances
 }
@@ -73,4 +74,49 @@ async function vanish (app: FastifyInstance, limits: FleetLimits): Promise<void>
 /** So many at once, spread over the instances. */
 export function tryAll (instances: LimitsInstance[], count: number, member: string, kind?: Kind): Promise<Attempt[]> {
   return Promise.all(Array.from({ length: count }, (_, index) => (instances[index % instances.length] as LimitsInstance).attempt(member, kind)))
+}
+
+/** A member who asks all instances all the time, and how far what it got is beyond a rate. */
+export class LimitsLoad {
+  readonly #instances: LimitsInstance[]
+  readonly #perSecond: number
+  readonly #started = performance.now()
+  readonly #over = new AbortController()
+  readonly #workers: Array<Promise<void>>
+  served = 0
+  longestMs = 0
+
+  constructor (instances: LimitsInstance[], member: string, perSecond: number) {
+    this.#instances = instances
+    this.#perSecond = perSecond
+    this.#workers = instances.map((_, index) => this.#work(index, member))
+  }
+
+  /** For so long: the most at any time that was served beyond the rate since the beginning. */
+  async watch (ms: number): Promise<number> {
+    const untilMs = performance.now() + ms
+    let most = -Infinity
+    while (performance.now() < untilMs) {
+      most = Math.max(most, this.served - (performance.now() - this.#started) / 1000 * this.#perSecond)
+      await new Promise(resolve => setTimeout(resolve, 20))
+    }
+    return most
+  }
+
+  async stop (): Promise<void> {
+    this.#over.abort()
+    await Promise.all(this.#workers)
+  }
+
+  async #work (index: number, member: string): Promise<void> {
+    while (!this.#over.signal.aborted) {
+      const instance = this.#instances[index] as LimitsInstance
+      const asked = performance.now()
+      const attempt = await instance.attempt(member)
+      this.longestMs = Math.max(this.longestMs, performance.now() - asked)
+      if (attempt.admitted) this.served++
+      instance.release(attempt)
+      await new Promise(resolve => setTimeout(resolve, 5))
+    }
+  }
 }
