@@ -34,7 +34,8 @@ export class EventStream extends Readable implements Listener {
     this.#idOf = idOf
     this.#stall = new StallWatch(limits.stallMs)
     this.#wake = wake
-    this.push(`retry: ${retryMs}\n\n`)
+    // The id at once: whoever is cut off before the first event comes back to where it began.
+    this.push(`retry: ${retryMs}\nid: ${idOf(reader.position)}\n\n`)
   }
 
   get ownBytes (): number { return this.#isPrivate ? this.readableLength : 0 }

@@ -13,6 +13,7 @@ class Stream {
   readonly events: Event[] = []
   readonly ended: Promise<void>
   text = ''
+  whole = ''
   response: IncomingMessage | undefined
   readonly #request
 
@@ -30,6 +31,7 @@ class Stream {
 
   #read (chunk: string): void {
     this.text += chunk
+    this.whole += chunk
     for (let end = this.text.indexOf('\n\n'); end !== -1; end = this.text.indexOf('\n\n')) {
       const fields = this.text.slice(0, end).split('\n').map(line => /^([^:]*): ?(.*)$/.exec(line)?.slice(1) ?? [line, ''])
       const all = (name: string) => fields.filter(([field]) => field === name).map(([, value]) => value)
@@ -54,6 +56,18 @@ async function startStream (t: Parameters<typeof startChannelProxy>[0], options 
   await proxy.ready()
   return { proxy, stream }
 }
+
+t.test('who is cut off before the first event comes back to where it began', async t => {
+  const { proxy, stream } = await startStream(t)
+  const [, id = ''] = await waitFor('an id', () => /\nid: (\S+)/.exec(stream.whole) ?? [], found => found.length > 0)
+  t.same(stream.named('message'), [])
+  stream.close()
+  await stream.ended
+  notify(proxy.api, 'meanwhile')
+  const again = new Stream(proxy, 'ada', { 'Last-Event-ID': id })
+  t.teardown(() => again.close())
+  t.same(await again.until(1), ['meanwhile'])
+})
 
 t.test('carries the API\'s messages, and says how the channel is', async t => {
   const { proxy, stream } = await startStream(t)

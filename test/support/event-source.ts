@@ -41,9 +41,9 @@ export class EventSource {
   }
 
   #take ({ id, event = 'message', data }: Record<string, string>): void {
+    this.lastId = id ?? this.lastId
     if (id === undefined || data === undefined) return
     this.firstId ||= id
-    this.lastId = id
     if (event === 'gap') this.gaps.push(data)
     else if (event === 'message') this.items.push(...(JSON.parse(data) as { notifications?: unknown[] }).notifications ?? [])
   }

@@ -84,10 +84,11 @@ export class FleetOfProcesses {
       await settled()
     }
     const start = performance.now()
-    await this.#strike(member, blow)
-    if (blow === 'kill') this.send(everyMs)
+    const struck = this.#strike(member, blow)
+    if (blow === 'kill') await struck.then(() => this.send(everyMs))
     await this.holder(member.process)
     const ms = Math.round(performance.now() - start)
+    await struck
     await this.#bringBack(member, blow)
     return { blow, ms, displaced: (this.api.channel()?.displaced ?? 0) - displaced }
   }

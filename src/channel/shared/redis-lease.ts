@@ -42,6 +42,8 @@ export class RedisLease implements Lease {
   #validUntil = 0
   #claimAfter = 0
   #asking = false
+  /** Asked for while an answer was under way, which may be older than the reason to ask. */
+  #askAgain = false
   #timer: NodeJS.Timeout | undefined
   #forget: () => void = () => {}
 
@@ -57,7 +59,13 @@ export class RedisLease implements Lease {
     void this.#begin()
   }
 
-  /** Asks Redis now: the holder may have let go. */
+  /** The holder has let go: nobody who comes back has to be waited for. */
+  async takeOver (): Promise<void> {
+    this.#claimAfter = 0
+    this.#askAgain = this.#asking
+    await this.renew()
+  }
+
   async renew (): Promise<void> {
     if (this.#asking || this.#callbacks === undefined || !this.#fleet.up) return
     this.#asking = true
@@ -72,6 +80,9 @@ export class RedisLease implements Lease {
     } finally {
       this.#asking = false
     }
+    if (!this.#askAgain) return
+    this.#askAgain = false
+    await this.renew()
   }
 
   async release (): Promise<void> {
@@ -79,8 +90,9 @@ export class RedisLease implements Lease {
     this.#forget()
     this.#callbacks = undefined
     this.#held = false
-    const { redis, key, instance, up } = this.#fleet
-    if (up) await redis.eval(releaseScript, 2, key('channel:lease'), key('channel:changes'), instance).catch(() => {})
+    const { redis, key, instance } = this.#fleet
+    // It fails at once if Redis is away, and may succeed where the last heartbeat was late.
+    await redis.eval(releaseScript, 2, key('channel:lease'), key('channel:changes'), instance).catch(() => {})
   }
 
   #learn (mine: boolean, asked: number, token: number): void {

@@ -145,7 +145,7 @@ export class FleetSharing implements Sharing {
   }
 
   #hear ({ released, wanted }: Entry): void {
-    if (released !== undefined && released !== this.instance) void this.#redisLease.renew()
+    if (released !== undefined && released !== this.instance) void this.#redisLease.takeOver()
     if (wanted !== undefined && wanted !== this.instance) this.#wanted()
   }
 }
