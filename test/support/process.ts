@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { resolve as resolvePath } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 
@@ -27,8 +28,10 @@ interface SpawnOptions {
 
 /** `izuma-proxy …`, under way. */
 export function spawnMain (words: string[], { cwd, environment = {}, nodeOptions = [] }: SpawnOptions): ChildProcess {
-  const { PATH, HOME } = process.env
-  return spawn(process.execPath, [...nodeOptions, main, ...words], { cwd, env: { PATH, HOME, ...environment }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const { PATH, HOME, NODE_COMPILE_CACHE: cache } = process.env
+  // By its path here, as the other process may be somewhere else.
+  const inherited = { PATH, HOME, ...cache !== undefined && { NODE_COMPILE_CACHE: resolvePath(cache) } }
+  return spawn(process.execPath, [...nodeOptions, main, ...words], { cwd, env: { ...inherited, ...environment }, stdio: ['ignore', 'pipe', 'pipe'] })
 }
 
 /** `izuma-proxy …`, to its end. */
