@@ -60,6 +60,13 @@ export interface LoggedEvent extends Omit<NewEvent, 'text'> {
   bytes: Buffer
 }
 
+/** Bytes of an event, to be kept. Not from Node's pool as `Buffer.from` takes them: each would keep 64 KiB of it. */
+export function encode (text: string): Buffer {
+  const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(text))
+  bytes.write(text)
+  return bytes
+}
+
 /** Whether somebody waits for the answer in this event, so that it doesn't go over the channel. */
 export function isAwaited ({ answers }: Pick<NewEvent, 'answers'>): boolean {
   return answers?.[0]?.waits === true

@@ -1,5 +1,5 @@
 import type { Member } from '../decorations.ts'
-import { isAwaited, type EventLog, type GapReason, type LoggedEvent } from './event-log.ts'
+import { encode, isAwaited, type EventLog, type GapReason, type LoggedEvent } from './event-log.ts'
 import { convertRemovals, filterMessage } from './message.ts'
 
 /** What a member may see, as the team's policy has it at the moment of delivery. */
@@ -64,7 +64,7 @@ export class LogReader {
 function convert (event: LoggedEvent, asObjects: boolean): Buffer {
   const known = converted[asObjects ? 1 : 0]
   let bytes = known.get(event)
-  if (bytes === undefined) known.set(event, bytes = holdsRemovals(event) ? Buffer.from(convertRemovals(event.bytes.toString(), asObjects)) : event.bytes)
+  if (bytes === undefined) known.set(event, bytes = holdsRemovals(event) ? encode(convertRemovals(event.bytes.toString(), asObjects)) : event.bytes)
   return bytes
 }
 

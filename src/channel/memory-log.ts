@@ -1,4 +1,4 @@
-import type { EventLog, LoggedEvent, NewEvent } from './event-log.ts'
+import { encode, type EventLog, type LoggedEvent, type NewEvent } from './event-log.ts'
 
 export interface MemoryLogLimits {
   maxBytes: number
@@ -38,7 +38,7 @@ export class MemoryLog implements EventLog {
   append ({ text, ...event }: NewEvent, at = this.#now()): void {
     if (this.#head - this.#first + 1 === this.#events.length) this.#grow()
     this.#head++
-    const logged = { ...event, bytes: Buffer.from(text), position: this.#head, at }
+    const logged = { ...event, bytes: encode(text), position: this.#head, at }
     this.#events[this.#indexOf(this.#head)] = logged
     this.#bytes += costOf(logged)
     this.expire()

@@ -5,7 +5,7 @@ import type { RedisAddress } from '../config/kinds.ts'
 import type { Settings } from '../config/table.ts'
 import type { FleetService, HealthReport } from '../decorations.ts'
 import { writeAddress } from './address.ts'
-import { Connections } from './connections.ts'
+import type { Connections } from './connections.ts'
 import { Membership } from './membership.ts'
 
 export interface FleetOptions {
@@ -19,6 +19,8 @@ const startMs = 2_000
 async function fleet (app: FastifyInstance, { settings }: FleetOptions): Promise<void> {
   const { redisUrl: address, redisPrefix, redisCaFile, trail } = settings
   if (address === undefined) return void app.decorate('fleet', undefined)
+  // Redis' library is loaded only where there is a Redis.
+  const { Connections } = await import('./connections.ts')
   const connections = new Connections(address, redisCaFile)
   const key = (name: string) => redisPrefix + name
   const instance = randomBytes(16).toString('hex')

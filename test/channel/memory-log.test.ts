@@ -24,6 +24,16 @@ t.test('holds what was appended, up to its size, the newest always', async () =>
   }), { numRuns: 100 })
 })
 
+t.test('holds no more memory than it says: an event has its bytes to itself, not a piece of a pool', async t => {
+  const log = new MemoryLog({ maxBytes: 20_000, maxAgeMs: 1e9 }, 'e', () => 0)
+  for (const text of ['x'.repeat(300), 'ü€', '']) log.append(event(text))
+  for (const [position, text] of ['x'.repeat(300), 'ü€', ''].entries()) {
+    const bytes = log.at(position + 1)?.bytes
+    t.equal(bytes?.toString(), text)
+    t.equal(bytes?.buffer.byteLength, bytes?.length)
+  }
+})
+
 t.test('drops what is too old', async t => {
   let now = 0
   const log = new MemoryLog({ maxBytes: 1e6, maxAgeMs: 100 }, 'e', () => now)
