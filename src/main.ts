@@ -1,8 +1,7 @@
 #!/usr/bin/env node
 import closeWithGrace from 'close-with-grace'
 import { parse as parseDotenv } from 'dotenv'
-import { existsSync, readFileSync } from 'node:fs'
-import { enableCompileCache } from 'node:module'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { UsageError, type Terminal } from './cli/command.ts'
 import { runCommandLine } from './cli/command-line.ts'
@@ -10,11 +9,7 @@ import { runCommandLine } from './cli/command-line.ts'
 /** Signals of a crashing process are left to the system: a handler would only hide the crash. */
 const notOurs = ['SIGHUP', 'SIGILL', 'SIGTRAP', 'SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGSEGV', 'beforeExit'] as const
 
-/** The build leaves it beside this file: what V8 compiled when the program ran first. */
-const compileCache = join(import.meta.dirname, 'compile-cache')
-
 async function main (): Promise<void> {
-  if (existsSync(compileCache)) enableCompileCache(compileCache)
   // Node's own answer is a debugger on a port that every user of this machine can connect to, and read the key by.
   process.on('SIGUSR1', () => {})
   const interrupted = new AbortController()

@@ -6,6 +6,7 @@ import { watchEventLoop } from './event-loop.ts'
 import { createHealthListener, startHealthListener } from './health-listener.ts'
 import { sendJson, serveProbes } from './health-routes.ts'
 import { createHealth, type Health } from './health.ts'
+import { collectWhenIdle } from './idle-collector.ts'
 import { showSettings } from './show-settings.ts'
 
 declare module 'fastify' {
@@ -32,6 +33,7 @@ export interface HealthPluginOptions {
 function plugHealth (app: FastifyInstance, { settings, program, redact }: HealthPluginOptions, done: () => void): void {
   const health = createHealth()
   const eventLoop = watchEventLoop()
+  const stopCollecting = collectWhenIdle()
   health.register('event-loop', eventLoop.report)
   app.decorate('health', health)
   serveProbes(app, health)
@@ -47,6 +49,7 @@ function plugHealth (app: FastifyInstance, { settings, program, redact }: Health
   }
   app.addHook('onClose', async () => {
     eventLoop.stop()
+    stopCollecting()
     await second?.close()
   })
   done()

@@ -32,7 +32,6 @@ t.test('the image of the Dockerfile', { skip }, async t => {
       t.notOk(existsSync(join(root, path)) && !isEmptyPlaceholder(join(root, path)), path)
     }
     const own = image.bytes - image.baseBytes
-    t.ok(existsSync(join(root, 'app/dist/compile-cache')), 'with the code compiled')
     t.ok(own < 20 * 1024 * 1024, `${mebibytes(own)} MiB beside the base`)
   })
 

@@ -1,0 +1,71 @@
+import { performance, type EventLoopUtilization } from 'node:perf_hooks'
+import { getHeapStatistics, setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+
+const lookIntervalMs = 5_000
+const leastPauseMs = 20_000
+/** Share of the time for which the event loop did something, below which the proxy has nothing to do. */
+const idleUtilization = 0.02
+const worthwhileBytes = 16 * 1024 * 1024
+
+export interface Engine {
+  /** Since the last call: the share of time in which the event loop was busy, 0–1. */
+  utilization (): number
+  /** What the heap holds of the system's memory. */
+  heldBytes (): number
+  /** All garbage, and the memory it was in, at once: some 100 ms after a busy time. */
+  collect (): void
+  nowMs (): number
+}
+
+/**
+ * V8 collects when it allocates, and so it keeps what a busy time took for as long as nothing happens: 60 MB here. Once nothing
+ * happens, this has it collect and give back; first what the start took, then what a busy time did, at most every 20 seconds.
+ */
+export class IdleCollector {
+  readonly #engine: Engine
+  #keptBytes = 0
+  #collectedAt = -Infinity
+
+  constructor (engine: Engine) {
+    this.#engine = engine
+  }
+
+  /** To be called every few seconds. */
+  look (): void {
+    const isIdle = this.#engine.utilization() < idleUtilization
+    const nowMs = this.#engine.nowMs()
+    if (!isIdle || nowMs - this.#collectedAt < leastPauseMs) return
+    if (this.#engine.heldBytes() - this.#keptBytes < worthwhileBytes) return
+    this.#engine.collect()
+    this.#keptBytes = this.#engine.heldBytes()
+    this.#collectedAt = nowMs
+  }
+}
+
+/** Gives a function that ends it. */
+export function collectWhenIdle (): () => void {
+  const collector = new IdleCollector(openEngine())
+  const timer = setInterval(() => { collector.look() }, lookIntervalMs).unref()
+  return () => { clearInterval(timer) }
+}
+
+/** Node offers the collector to programs under a flag only, which may be set at any time. */
+export function openEngine (): Engine {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as (options: object) => void
+  setFlagsFromString('--no-expose-gc')
+  let last: EventLoopUtilization = performance.eventLoopUtilization()
+  return {
+    utilization () {
+      const now = performance.eventLoopUtilization()
+      const { utilization } = performance.eventLoopUtilization(now, last)
+      last = now
+      return utilization
+    },
+    heldBytes: () => getHeapStatistics().total_physical_size,
+    // The ordinary flavor keeps the emptied pages for later.
+    collect: () => { collect({ type: 'major', execution: 'sync', flavor: 'last-resort' }) },
+    nowMs: () => performance.now()
+  }
+}
