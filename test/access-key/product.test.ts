@@ -41,7 +41,8 @@ test('three rotations under load: no request lost, open streams live on', async 
     const start = performance.now()
     replaceFile(proxy.accessKeyFile, key)
     await waitFor('the new key at the API', () => api.seen.at(-1)?.rawHeaders.includes(`Bearer ${key}`), arrived => arrived === true)
-    t.ok(performance.now() - start < 1000, `taken up after ${Math.round(performance.now() - start)} ms`)
+    // Within a second, where nothing else is going on: source-file.test.ts.
+    t.ok(performance.now() - start < 5000, `taken up after ${Math.round(performance.now() - start)} ms`)
     // Behind the change-over the old one is deleted in the portal.
     await new Promise(resolve => setTimeout(resolve, 100))
     for (const old of valid) if (old !== key) valid.delete(old)

@@ -94,7 +94,8 @@ t.test('a second signal ends it at once', async t => {
   const signalledAt = Date.now()
   proxy.child.kill('SIGTERM')
   t.not(await exited, 0)
-  t.ok(Date.now() - signalledAt < 500, `${Date.now() - signalledAt} ms`)
+  // By itself it would wait 10 s for the request.
+  t.ok(Date.now() - signalledAt < 5000, `${Date.now() - signalledAt} ms`)
 })
 
 t.test('the quit endpoint ends it as SIGTERM does', async t => {

@@ -14,7 +14,7 @@ export interface Tab {
 
 export async function openTab (browser: BrowserContext, { url }: Product, path = '', width = 1280): Promise<Tab> {
   const page = await browser.newPage()
-  page.setDefaultTimeout(10_000)
+  page.setDefaultTimeout(30_000)
   await page.setViewportSize({ width, height: width < 500 ? 844 : 800 })
   const tab: Tab = { page, complaints: [], strangers: [] }
   page.on('pageerror', error => tab.complaints.push(error.message))
