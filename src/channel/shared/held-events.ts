@@ -21,6 +21,8 @@ export class HeldEvents {
   readonly #instance: string
   #events: HeldEvent[] = []
   #seq = 0
+  /** So many from the front are on their way. */
+  #sent = 0
   bytes = 0
   dropped = 0
 
@@ -37,25 +39,30 @@ export class HeldEvents {
     if (this.bytes > this.#maxBytes && this.#events.length > 1) this.#dropOldest(at)
   }
 
-  /** As many from the front as make up one write. */
-  front (maxBytes: number, maxEvents: number): HeldEvent[] {
+  /** The next that are not on their way, as many as make up one write. From now on they are. */
+  take (maxBytes: number, maxEvents: number): HeldEvent[] {
     let bytes = 0
-    const front: HeldEvent[] = []
-    for (const held of this.#events) {
+    const batch: HeldEvent[] = []
+    for (const held of this.#events.slice(this.#sent, this.#sent + maxEvents)) {
       bytes += costOf(held.event)
-      if (front.length > 0 && (bytes > maxBytes || front.length >= maxEvents)) break
-      front.push(held)
+      if (batch.length > 0 && bytes > maxBytes) break
+      batch.push(held)
     }
-    return front
+    this.#sent += batch.length
+    return batch
   }
+
+  /** Nobody knows whether those on their way have arrived: they go again unless they are confirmed before. */
+  recall (): void { this.#sent = 0 }
 
   /** The stream has everything up to that one. */
   confirm (mark: string): void {
-    const index = this.#events.findIndex(held => held.mark === mark)
-    for (const { event } of this.#events.splice(0, index + 1)) this.bytes -= costOf(event)
+    const confirmed = this.#events.splice(0, this.#events.findIndex(held => held.mark === mark) + 1)
+    for (const { event } of confirmed) this.bytes -= costOf(event)
+    this.#sent = Math.max(0, this.#sent - confirmed.length)
   }
 
-  /** Rewrites the texts, or drops (`null`) those of which nothing is left. */
+  /** Rewrites the texts, or drops (`null`) those of which nothing is left. Only while none is on its way. */
   rewrite (change: (text: string) => string | null): void {
     this.#events = this.#events.flatMap(held => {
       const text = held.event.text === '' ? '' : change(held.event.text)
@@ -64,14 +71,15 @@ export class HeldEvents {
     this.bytes = this.#events.reduce((bytes, { event }) => bytes + costOf(event), 0)
   }
 
+  /** Of those that are not on their way. */
   #dropOldest (at: number): void {
-    while (this.bytes > this.#maxBytes && this.#events.length > 1) {
-      const oldest = this.#events.shift() as HeldEvent
+    while (this.bytes > this.#maxBytes && this.#events.length > this.#sent + 1) {
+      const [oldest] = this.#events.splice(this.#sent, 1) as [HeldEvent]
       this.bytes -= costOf(oldest.event)
       if (oldest.event.gap !== 'overflow') this.dropped++
     }
     const gap: NewEvent = { to: null, text: '', gap: 'overflow' }
-    this.#events.unshift({ mark: `${this.#instance}:${++this.#seq}`, event: gap, at })
+    this.#events.splice(this.#sent, 0, { mark: `${this.#instance}:${++this.#seq}`, event: gap, at })
     this.bytes += costOf(gap)
   }
 }

@@ -4,9 +4,11 @@ import type { EventLog, LoggedEvent, NewEvent } from '../event-log.ts'
 import { MemoryLog, type MemoryLogLimits } from '../memory-log.ts'
 import { dropRepeated } from '../message.ts'
 import { RecentUids } from '../recent-uids.ts'
-import { readEntry, readUids, writeEntry } from './event-entry.ts'
+import { readEntry, readUids } from './event-entry.ts'
 import { HeldEvents } from './held-events.ts'
-import { appendScript, renewScript, restoredScript } from './stream-scripts.ts'
+import { restoreStream } from './stream-restore.ts'
+import { renewScript } from './stream-scripts.ts'
+import { StreamWriter, type SeenStream } from './stream-writer.ts'
 import type { Entry, StreamReader } from './stream-reader.ts'
 
 export interface SharedLogOptions {
@@ -18,14 +20,12 @@ export interface SharedLogOptions {
   isHolder: () => boolean
 }
 
-const maxBatchBytes = 1024 * 1024
-const maxBatch = 200
 /** Between looks whether the stream is still what it was. */
 const lookMs = 1_000
 /** A holder gets this long to bring back what Redis has lost. */
 const repairMs = 6_000
 const reachMs = 2_000
-const flushMs = 100
+const flushMs = 20
 const readyMs = 50
 
 /**
@@ -33,18 +33,18 @@ const readyMs = 50
  * there. An event that is appended here is heard here, too, only when it has come back on the stream: so all hear the same
  * in the same order. While Redis is away, what is appended is held.
  */
-export class SharedLog implements EventLog {
+export class SharedLog implements EventLog, SeenStream {
   readonly #options: SharedLogOptions
   readonly #replica: MemoryLog
   readonly #held: HeldEvents
   readonly #uids: RecentUids
+  readonly #writer: StreamWriter
   #epoch = ''
   /** The newest position known to be in the stream. */
   #known = 0
   /** This instance has seen everything that is in the stream, and is the only one to write. */
   #complete = false
   #whole = false
-  #writing = false
   #looking = false
   #lostAt: number | undefined
   #timer: NodeJS.Timeout | undefined
@@ -55,9 +55,22 @@ export class SharedLog implements EventLog {
     this.#replica = new MemoryLog(limits, '', Date.now)
     this.#held = new HeldEvents(fleet.instance, limits.maxBytes)
     this.#uids = new RecentUids(uids)
+    this.#writer = new StreamWriter({
+      fleet,
+      keys: [this.#key('epoch'), this.#key('head'), this.#key('events')],
+      held: this.#held,
+      stream: this,
+      dropKnown: text => dropRepeated(text, uid => this.#uids.has(uid))
+    })
   }
 
   get head (): number { return this.#replica.head }
+
+  get epoch (): string { return this.#epoch }
+
+  get known (): number { return this.#known }
+
+  get whole (): boolean { return this.#whole }
 
   get first (): number { return this.#replica.first }
 
@@ -86,7 +99,7 @@ export class SharedLog implements EventLog {
 
   append (event: NewEvent): void {
     this.#held.add(event, Date.now())
-    void this.#write()
+    this.#writer.write()
   }
 
   start (): void {
@@ -105,8 +118,8 @@ export class SharedLog implements EventLog {
     clearInterval(this.#timer)
     const deadline = Date.now() + timeoutMs
     while (this.#held.size > 0 && this.#options.fleet.up && Date.now() < deadline) {
-      await this.#write()
-      await new Promise(resolve => setTimeout(resolve, flushMs / 5))
+      this.#writer.write()
+      await new Promise(resolve => setTimeout(resolve, flushMs))
     }
   }
 
@@ -115,17 +128,19 @@ export class SharedLog implements EventLog {
     const { fleet: { redis, up } } = this.#options
     if (this.#looking || !up) return
     this.#looking = true
+    // As of now: an event may come back on the stream before the answer to what was asked before it.
+    const known = this.#known
     try {
       const [epoch, head] = await redis.mget(this.#key('epoch'), this.#key('head'))
       if (epoch !== null && epoch !== undefined && epoch !== this.#epoch) await this.#adopt(epoch)
-      else if (epoch !== null && Number(head) >= this.#known) this.#noteWhole(Number(head))
+      else if (epoch !== null && Number(head) >= known) this.#noteWhole(Math.max(Number(head), this.#known))
       else await this.#mend(epoch ?? '')
     } catch {
       // Looked at again a moment later.
     } finally {
       this.#looking = false
     }
-    void this.#write()
+    this.#writer.write()
   }
 
   #key (part: 'epoch' | 'head' | 'events'): string { return this.#options.fleet.key(`channel:${part}`) }
@@ -162,22 +177,8 @@ export class SharedLog implements EventLog {
     await this.#adopt(await redis.eval(renewScript, 3, this.#key('epoch'), this.#key('head'), this.#key('events'), found, epoch) as string)
   }
 
-  /** Redis has lost the stream or its end: this instance has all of it, and puts it back as it was. */
   async #restore (): Promise<void> {
-    const { fleet: { redis, key, instance } } = this.#options
-    await redis.del(this.#key('epoch'), this.#key('head'), this.#key('events'))
-    for (let position = this.first; position <= this.head;) {
-      const pipeline = redis.pipeline()
-      for (let bytes = 0; bytes < maxBatchBytes && position <= this.head; position++) {
-        const { to, gap, answers, bytes: text, at } = this.at(position) as LoggedEvent
-        const [mark, head] = writeEntry({ mark: '', event: { to, gap, text: '', ...(answers && { answers }) }, at })
-        pipeline.xadd(this.#key('events'), `${position}-0`, 'mark', mark, 'head', head, 'text', text)
-        bytes += text.length
-      }
-      await pipeline.exec()
-    }
-    const done = await redis.eval(restoredScript, 3, this.#key('epoch'), this.#key('head'), key('channel:lease'), this.#epoch, this.head, instance)
-    if (done === 1) this.#noteWhole(this.head)
+    if (await restoreStream(this.#options.fleet, [this.#key('epoch'), this.#key('head'), this.#key('events')], this, this.#epoch)) this.#noteWhole(this.head)
   }
 
   #receive (id: string, entry: Entry): void {
@@ -192,40 +193,19 @@ export class SharedLog implements EventLog {
     this.#replica.append(event, at)
   }
 
-  /** One write at a time: what comes meanwhile goes with the next. */
-  async #write (): Promise<void> {
-    if (this.#writing || !this.#whole || this.#held.size === 0 || !this.#options.fleet.up) return
-    this.#writing = true
-    try {
-      while (this.#held.size > 0 && this.#whole && this.#options.fleet.up) await this.#writeBatch()
-    } catch {
-      // Whether Redis has it is seen on the stream; if not, it is written again.
-      setTimeout(() => { void this.#write() }, flushMs).unref()
-    } finally {
-      this.#writing = false
-    }
+  noteWritten (head: number): void {
+    this.#known = Math.max(this.#known, head)
+    if (this.head >= this.#known) this.#complete = this.#options.isHolder()
   }
 
-  async #writeBatch (): Promise<void> {
-    const { fleet: { redis } } = this.#options
-    // What was written before has to be seen first, or it would be written again.
-    await this.#catchUp()
-    const batch = this.#held.front(maxBatchBytes, maxBatch)
-    const head = this.#known
-    if (batch.length === 0) return
-    const [state, now] = await redis.eval(appendScript, 3, this.#key('epoch'), this.#key('head'), this.#key('events'), this.#epoch, head, `${this.first}-0`, ...batch.flatMap(writeEntry)) as [number, string]
-    if (state === -1 || Number(now) < head) {
-      this.#whole = false
-      return void this.look()
-    }
-    this.#known = Number(now)
-    await this.#catchUp()
-    if (state === 1) this.#complete = this.#options.isHolder()
-    // Another instance has written meanwhile: what it has brought already is left out here.
-    if (state === 0) this.#held.rewrite(text => dropRepeated(text, uid => this.#uids.has(uid)))
+  noteOvertaken (head: number): void { this.#known = Math.max(this.#known, head) }
+
+  noteLost (): void {
+    this.#whole = false
+    void this.look()
   }
 
-  async #catchUp (): Promise<void> {
+  async catchUp (): Promise<void> {
     if (this.head >= this.#known) return
     await this.#options.reader.reach(this.#key('events'), `${this.#known}-0`, reachMs)
     if (this.head < this.#known) throw new Error('the stream is not read as far as it goes')

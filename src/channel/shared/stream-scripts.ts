@@ -5,15 +5,21 @@
 
 /**
  * Appends if the stream is as the writer knows it: so no two instances write at the same place, nothing is written twice
- * after an answer that was lost, and a Redis that lost something is noticed. Returns 1 and the new head, or 0 and the
- * present one, or -1 when the stream is another or none.
+ * after an answer that was lost, and a Redis that lost something is noticed. A writer that doesn't wait for the answer to
+ * what it wrote before names the last of that: if another's events stand there, what follows must not come before it.
+ * Returns 1 and the new head, or 0 and the present one, or -1 when the stream is another or none.
+ * ARGV: epoch, head, first id to keep, mark of the event before (or empty), then mark, head and text of each.
  */
 export const appendScript = `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {-1, '0'} end
 local head = redis.call('GET', KEYS[2])
 if head ~= ARGV[2] then return {0, head or '0'} end
+if ARGV[4] ~= '' then
+  local last = redis.call('XREVRANGE', KEYS[3], '+', '-', 'COUNT', 1)[1]
+  if not last or last[2][2] ~= ARGV[4] then return {0, head} end
+end
 local position = tonumber(head)
-for i = 4, #ARGV, 3 do
+for i = 5, #ARGV, 3 do
   position = position + 1
   redis.call('XADD', KEYS[3], string.format('%.0f-0', position), 'mark', ARGV[i], 'head', ARGV[i + 1], 'text', ARGV[i + 2])
 end
