@@ -87,7 +87,7 @@ function report (say: (text: string) => void, sent: number, listeners: DemoListe
   say(`${load.answered} requests were answered, ${load.failed} broke off with the killed instance`)
   say(`The API had ${sandbox.connections().webSockets} channel socket at the end, and never had to send one away: ${sandbox.channel()?.displaced === 0 ? 'right' : 'not right'}`)
   const whole = listeners.every(listener => listener.missed(sent) === 0 && listener.doubled === 0)
-  if (!whole) say('What was missed had been taken from the API by the killed process and not handed on: the API does not send it again.')
+  if (!whole) say('What was missed the API had sent to the killed process, which had not read it, or was dead already and the API had not noticed: the API does not send it again.')
   return 0
 }
 
