@@ -20,7 +20,7 @@ const teardowns: Array<() => unknown> = [() => postgres.remove(), () => redis.re
 const scope = { teardown: (work: () => unknown) => teardowns.push(work) } as unknown as Test
 
 const fleet = await FleetOfProcesses.start(scope, 3, { redis, postgres })
-const followers = [0, 1, 2].map(offset => new Follower(() => fleet.urls, offset))
+const followers = [0, 1, 2].map(offset => new Follower(fleet, offset))
 const settled = async () => { await waitFor('every event', () => followers.map(({ heard }) => heard.length), counts => counts.every(count => count >= fleet.sent), 30_000).catch(() => {}) }
 await waitFor('the listeners', () => followers.map(({ connects }) => connects), connects => connects.every(count => count > 0), 30_000)
 

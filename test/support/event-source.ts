@@ -1,10 +1,14 @@
 import { get, type IncomingMessage } from 'node:http'
 import { waitFor } from './wait-for.ts'
 
+interface Message { notifications?: unknown[], 'async-responses'?: unknown[] }
+
 /** A member's event stream, read as a browser does. */
 export class EventSource {
   readonly #response: IncomingMessage
   readonly items: unknown[] = []
+  /** Of requests to devices. */
+  readonly answers: unknown[] = []
   readonly gaps: string[] = []
   firstId = ''
   lastId = ''
@@ -12,7 +16,7 @@ export class EventSource {
 
   constructor (response: IncomingMessage) {
     this.#response = response
-    response.setEncoding('utf8').on('data', (chunk: string) => this.#read(chunk)).on('error', () => {})
+    response.setEncoding('utf8').on('data', (chunk: string) => this.#readChunk(chunk)).on('error', () => {})
   }
 
   static open ({ url }: { url: string }, member: string, lastId?: string): Promise<EventSource> {
@@ -34,7 +38,7 @@ export class EventSource {
 
   close (): void { this.#response.destroy() }
 
-  #read (chunk: string): void {
+  #readChunk (chunk: string): void {
     const parts = (this.#rest + chunk).split('\n\n')
     this.#rest = parts.pop() ?? ''
     for (const part of parts) this.#take(Object.fromEntries(part.split('\n').map(line => line.split(/: ?(.*)/s, 2))) as Record<string, string>)
@@ -45,6 +49,11 @@ export class EventSource {
     if (id === undefined || data === undefined) return
     this.firstId ||= id
     if (event === 'gap') this.gaps.push(data)
-    else if (event === 'message') this.items.push(...(JSON.parse(data) as { notifications?: unknown[] }).notifications ?? [])
+    else if (event === 'message') this.#read(JSON.parse(data) as Message)
+  }
+
+  #read ({ notifications = [], 'async-responses': answers = [] }: Message): void {
+    this.items.push(...notifications)
+    this.answers.push(...answers)
   }
 }

@@ -10,6 +10,7 @@ import type { PostgresServer } from './postgres.ts'
 import { startProcess, type ProxyProcess } from './process.ts'
 import type { RedisServer } from './redis.ts'
 import { startRelay, type Relay } from './relay.ts'
+import { makeToken } from './team-server.ts'
 import { waitFor } from './wait-for.ts'
 
 export type Blow = 'stop' | 'kill' | 'pause' | 'cut'
@@ -19,7 +20,7 @@ interface Member { process: ProxyProcess, relay: Relay, folder: string, down: bo
 /** What a takeover cost. */
 export interface Takeover { blow: Blow, ms: number, displaced: number }
 
-/** Three instances as processes, each with its own way to Redis, over a sandbox that sends events all the time. */
+/** Instances as processes, of a team with one member, each with its own way to Redis, over a sandbox that sends events all the time. */
 export class FleetOfProcesses {
   readonly api: Sandbox
   readonly #t: Test
@@ -28,6 +29,7 @@ export class FleetOfProcesses {
   readonly #redis: RedisServer
   #members: Member[] = []
   #sending: NodeJS.Timeout | undefined
+  readonly #member = makeToken()
   sent = 0
 
   private constructor (t: Test, api: Sandbox, redis: RedisServer, trail: string) {
@@ -36,6 +38,7 @@ export class FleetOfProcesses {
     this.#redis = redis
     writeFileSync(join(this.#root, 'ca.pem'), api.caPem)
     writeFileSync(join(this.#root, 'access-key'), api.accessKey, { mode: 0o600 })
+    writeFileSync(join(this.#root, 'team.json'), JSON.stringify({ members: { ada: { tokens: [this.#member.entry], role: 'admin' } } }))
     this.#environment = relay => ({
       IZUMA_API_HOST: api.origin,
       IZUMA_CA_FILE: join(this.#root, 'ca.pem'),
@@ -43,6 +46,7 @@ export class FleetOfProcesses {
       PROXY_LISTEN: '127.0.0.1:0',
       PROXY_CHANNEL: 'always',
       PROXY_TRAIL: trail,
+      PROXY_TEAM_FILE: join(this.#root, 'team.json'),
       PROXY_REDIS_URL: `redis://127.0.0.1:${relay.port}`
     })
   }
@@ -56,6 +60,11 @@ export class FleetOfProcesses {
     await fleet.holder()
     return fleet
   }
+
+  /** The member's. */
+  get token (): string { return this.#member.token }
+
+  get headers (): { authorization: string } { return this.#member.headers }
 
   get urls (): string[] { return this.#members.filter(({ down }) => !down).map(({ process }) => process.url) }
 
@@ -126,7 +135,7 @@ export class FleetOfProcesses {
 
   async #status ({ process }: Member): Promise<{ state: string, fleet: { lease: string } } | undefined> {
     try {
-      const { text } = await ask(process.url, '/_proxy/status', { timeout: 5_000 })
+      const { text } = await ask(process.url, '/_proxy/status', { headers: this.headers, timeout: 5_000 })
       return (JSON.parse(text) as { parts: { channel: { details: { state: string, fleet: { lease: string } } } } }).parts.channel.details
     } catch {
       return undefined
@@ -149,13 +158,13 @@ export class Follower {
   readonly items: unknown[] = []
   readonly gaps: string[] = []
   connects = 0
-  readonly #urls: () => string[]
+  readonly #fleet: Pick<FleetOfProcesses, 'urls' | 'token'>
   #stream: EventSource | undefined
   #stopped = false
   readonly #running: Promise<void>
 
-  constructor (urls: () => string[], offset: number) {
-    this.#urls = urls
+  constructor (fleet: Pick<FleetOfProcesses, 'urls' | 'token'>, offset: number) {
+    this.#fleet = fleet
     this.#running = this.#run(offset)
   }
 
@@ -171,8 +180,8 @@ export class Follower {
   async #run (offset: number): Promise<void> {
     let lastId: string | undefined
     for (let turn = offset; !this.#stopped; turn++) {
-      const urls = this.#urls()
-      const stream = await EventSource.open({ url: urls[turn % urls.length] ?? '' }, 'local', lastId).catch(() => undefined)
+      const { urls, token } = this.#fleet
+      const stream = await EventSource.open({ url: urls[turn % urls.length] ?? '' }, token, lastId).catch(() => undefined)
       if (stream === undefined) {
         await new Promise(resolve => setTimeout(resolve, 100))
         continue

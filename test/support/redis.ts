@@ -65,7 +65,8 @@ class LocalRedis implements RedisServer {
 
   async start (): Promise<void> {
     const { password, keep = false } = this.#options
-    const settings = ['--port', String(this.port), '--bind', '127.0.0.1', '--unixsocket', this.socketPath, '--dir', this.#folder, '--save', '', '--appendonly', keep ? 'yes' : 'no']
+    // Uncompressed, a dump shows every secret that is in it.
+    const settings = ['--port', String(this.port), '--bind', '127.0.0.1', '--unixsocket', this.socketPath, '--dir', this.#folder, '--save', '', '--rdbcompression', 'no', '--appendonly', keep ? 'yes' : 'no']
     this.#process = spawn(this.#command, [...settings, ...password === undefined ? [] : ['--requirepass', password]], { stdio: 'ignore' })
     await waitFor('redis', () => canConnect(this.port), reached => reached, 10_000)
   }
@@ -102,4 +103,17 @@ function canConnect (port: number): Promise<boolean> {
     const socket = connect(port, '127.0.0.1')
     socket.once('connect', () => { socket.end(); resolve(true) }).once('error', () => resolve(false))
   })
+}
+
+/** Everything that a Redis holds, keys and values, as latin1 text to search. */
+export async function dumpAll (redis: Dumpable): Promise<string> {
+  const keys = await redis.keys('*')
+  const values = await Promise.all(keys.map(async key => (await redis.dumpBuffer(key))?.toString('latin1') ?? ''))
+  return keys.map((key, index) => `${key} ${values[index]}`).join('\n')
+}
+
+/** As ioredis has them. */
+export interface Dumpable {
+  keys (pattern: string): Promise<string[]>
+  dumpBuffer (key: string): Promise<Buffer | null>
 }

@@ -2,7 +2,7 @@ import t, { test, type Test } from 'tap'
 import { Secret } from '../../src/access-key/secret.ts'
 import { ask, type Answer } from '../support/client.ts'
 import { makeAccessKey } from '../support/proxy.ts'
-import { noRedis, startRedis, type RedisServer } from '../support/redis.ts'
+import { dumpAll, noRedis, startRedis, type RedisServer } from '../support/redis.ts'
 import { makeToken, startTeamServer, type TeamServer, type TeamServerOptions } from '../support/team-server.ts'
 import { waitFor } from '../support/wait-for.ts'
 
@@ -128,8 +128,7 @@ test('nothing of a token, a session or the access key is in Redis', { skip, buff
   const client = a.app.fleet?.redis
   if (client === undefined) throw new Error('no fleet')
   await waitFor('the mark', () => client.zcard('izuma-proxy:team:revoked'), count => count > 0)
-  let dump = ''
-  for (const key of await client.keys('*')) dump += `${key} ${JSON.stringify(await client.dump(key))} ${(await client.dumpBuffer(key))?.toString('latin1')}\n`
+  const dump = await dumpAll(client)
   t.ok(dump.includes('izuma-proxy:team:ended-sessions'))
   for (const secret of [alice.token, alice.token.slice(4), cookie.split('=')[1] as string, accessKey.reveal(), accessKey.reveal().slice(-32)]) t.notOk(dump.includes(secret))
 })
