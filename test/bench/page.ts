@@ -49,7 +49,7 @@ const unknown = wanted.filter(name => !(suites as readonly string[]).includes(na
 if (unknown.length > 0) throw new Error(`no suite ${unknown.join(', ')}; there are ${suites.join(', ')}`)
 
 const folder = mkdtempSync(join(tmpdir(), 'izuma-proxy-bench-'))
-const apiPort = 19000
+const apiPort = 18900
 const key = makeAccessKey()
 writeFileSync(join(folder, 'key'), key, { mode: 0o600 })
 const bench: Bench = { folder, apiPort, key, token: await prepareTeam(folder), root: join(import.meta.dirname, '../..') }

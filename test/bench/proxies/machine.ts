@@ -38,7 +38,7 @@ export async function startApi (folder: string, port: number): Promise<Running> 
   writeFileSync(join(folder, 'api.key'), key, { mode: 0o600 })
   const body = JSON.stringify({ object: 'list', limit: 50, has_more: false, data: Array.from({ length: 5 }, (_, index) => ({ id: index.toString(16).padStart(32, '0'), object: 'device', state: 'registered', name: `device ${index}`, note: 'x'.repeat(80) })) })
   writeFileSync(join(folder, 'api.conf'), `
-worker_processes 1; daemon off; pid ${folder}/api.pid; error_log ${folder}/api-error.log;
+user root; worker_processes 1; daemon off; pid ${folder}/api.pid; error_log ${folder}/api-error.log;
 events { worker_connections 4096; }
 http {
   map $msec $time { "~^(?<s>\\d+)\\.(?<ms>\\d+)$" $s$ms; }
@@ -57,6 +57,7 @@ http {
 export async function startContestant (contestant: Contestant, bench: Bench): Promise<Running> {
   const running = start(contestant.prepare(bench), proxyCore, bench.folder, `proxy-${contestant.port}`)
   await waitFor(contestant.name, () => measureLoad(contestant, bench.token, 1, 1).requests, requests => requests > 0, 20_000)
+  if (running.child.exitCode !== null) throw new Error(`${contestant.name} ended: ${readFileSync(join(bench.folder, `proxy-${contestant.port}.out`), 'utf8').slice(-500)}`)
   return running
 }
 
