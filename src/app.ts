@@ -69,7 +69,7 @@ async function furnish (app: FastifyInstance, { settings, environment, program }
   await app.register(drain)
   await app.register(accessKey, { settings, environment, redactor })
   await app.register(guard, { settings })
-  await app.register(fleet, { settings })
+  await app.register(fleet, { settings, keyFingerprint: () => app.accessKey.current()?.fingerprint })
   await app.register(team, { settings })
   await app.register(advice, { settings, explain })
   const forwarding = makeForwarding(settings, app)

@@ -1,13 +1,16 @@
 import type { Redis } from 'ioredis'
 import { nameFailure } from './failure.ts'
+import type { KeyUsers } from './key-agreement.ts'
 
 export interface MembershipOptions {
   redis: Redis
-  /** Key of the sorted set of instances, by the time of their last sign of life. */
+  /** Key of the sorted set of instances, by the time of their last sign of life. `<key>:keys` is a hash of the access keys' fingerprints. */
   key: string
   instance: string
-  /** Called at each heartbeat that was answered. */
-  beat: () => void
+  /** Fingerprint of the access key used here; `undefined` = none. */
+  keyFingerprint: () => string | undefined
+  /** Called at each heartbeat that was answered, with the access keys that the instances use. */
+  beat: (keyUsers: KeyUsers) => void
 }
 
 /** Between two signs of life, and how long without one until the others take an instance for gone. */
@@ -20,8 +23,14 @@ local now = redis.call('TIME')
 local ms = now[1] * 1000 + math.floor(now[2] / 1000)
 redis.call('ZADD', KEYS[1], ms, ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ms - ARGV[2])
-redis.call('PEXPIRE', KEYS[1], ARGV[2] * 2)
-return redis.call('ZCARD', KEYS[1])`
+if ARGV[3] == '' then redis.call('HDEL', KEYS[2], ARGV[1]) else redis.call('HSET', KEYS[2], ARGV[1], ARGV[3]) end
+for _, name in ipairs(KEYS) do redis.call('PEXPIRE', name, ARGV[2] * 2) end
+local answer = { tostring(redis.call('ZCARD', KEYS[1])) }
+local used = redis.call('HGETALL', KEYS[2])
+for i = 1, #used, 2 do
+  if redis.call('ZSCORE', KEYS[1], used[i]) then answer[#answer + 1] = used[i + 1] else redis.call('HDEL', KEYS[2], used[i]) end
+end
+return answer`
 
 /** Whether Redis answers, and how many instances there are. */
 export class Membership {
@@ -74,14 +83,15 @@ export class Membership {
   }
 
   async #beat (): Promise<void> {
-    const { redis, key, instance, beat } = this.#options
+    const { redis, key, instance, keyFingerprint, beat } = this.#options
     if (this.#beating || this.#stopped || redis.status !== 'ready') return
     this.#beating = true
     try {
-      this.size = Number(await redis.eval(script, 1, key, instance, goneMs))
+      const [size, ...fingerprints] = await redis.eval(script, 2, key, `${key}:keys`, instance, goneMs, keyFingerprint() ?? '') as string[]
+      this.size = Number(size)
       this.failure = null
       this.#set(true)
-      beat()
+      beat(count(fingerprints))
     } catch (error) {
       this.failure = nameFailure(error)
       this.#set(false)
@@ -96,4 +106,10 @@ export class Membership {
     this.since = Date.now()
     for (const listener of this.#listeners) listener(up)
   }
+}
+
+function count (names: string[]): Map<string, number> {
+  const counts = new Map<string, number>()
+  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1)
+  return counts
 }

@@ -6,17 +6,20 @@ import type { Settings } from '../config/table.ts'
 import type { FleetService, HealthReport } from '../decorations.ts'
 import { writeAddress } from './address.ts'
 import type { Connections } from './connections.ts'
+import { KeyAgreement, type KeyUsers } from './key-agreement.ts'
 import { Membership } from './membership.ts'
 
 export interface FleetOptions {
   settings: Pick<Settings, 'redisUrl' | 'redisPrefix' | 'redisCaFile' | 'trail'>
+  /** Of the access key in use; `undefined` = there is none. Without it, keys are not compared. */
+  keyFingerprint?: () => string | undefined
 }
 
 /** Longest wait for Redis at start; then the instance begins alone. */
 const startMs = 2_000
 
 /** Several instances that share a Redis act as one. Without `PROXY_REDIS_URL` there is no fleet. */
-async function fleet (app: FastifyInstance, { settings }: FleetOptions): Promise<void> {
+async function fleet (app: FastifyInstance, { settings, keyFingerprint = () => undefined }: FleetOptions): Promise<void> {
   const { redisUrl: address, redisPrefix, redisCaFile, trail } = settings
   if (address === undefined) return void app.decorate('fleet', undefined)
   // Redis' library is loaded only where there is a Redis.
@@ -24,9 +27,14 @@ async function fleet (app: FastifyInstance, { settings }: FleetOptions): Promise
   const connections = new Connections(address, redisCaFile)
   const key = (name: string) => redisPrefix + name
   const instance = randomBytes(16).toString('hex')
-  const membership = new Membership({ redis: connections.commands, key: key('instances'), instance, beat: () => connections.probe() })
+  const agreement = new KeyAgreement()
+  const beat = (users: KeyUsers) => {
+    connections.probe()
+    logKeys(app, agreement, users)
+  }
+  const membership = new Membership({ redis: connections.commands, key: key('instances'), instance, keyFingerprint, beat })
   app.decorate('fleet', makeService(instance, membership, connections, key))
-  app.health.register('fleet', () => describeFleet(address, membership))
+  app.health.register('fleet', () => describeFleet(address, membership, agreement))
   // What other rooms still say to Redis on their way out comes first: they were registered later, so they close earlier.
   app.addHook('onClose', async () => {
     await membership.leave()
@@ -50,13 +58,23 @@ function makeService (instance: string, membership: Membership, connections: Con
   }
 }
 
-function describeFleet (address: RedisAddress, { up, size, since, failure }: Membership): HealthReport {
+function describeFleet (address: RedisAddress, { up, size, since, failure }: Membership, { keys, problem }: KeyAgreement): HealthReport {
   return {
-    state: up ? 'ok' : 'degraded',
+    state: up && problem === undefined ? 'ok' : 'degraded',
     // Alone it still serves.
     ready: true,
-    details: { redis: writeAddress(address), up: up ? 1 : 0, since: new Date(since).toISOString(), failure: up ? null : failure, instances: size }
+    details: { redis: writeAddress(address), up: up ? 1 : 0, since: new Date(since).toISOString(), failure: up ? null : failure, instances: size, access_keys: keys, ...(problem !== undefined && { problem }) }
   }
+}
+
+/** Fingerprints only. */
+function logKeys ({ log }: FastifyInstance, agreement: KeyAgreement, users: KeyUsers): void {
+  const change = agreement.note(users, performance.now())
+  if (change === undefined) return
+  const access_keys = agreement.describe()
+  if (change === 'agree') log.info({ access_keys }, 'fleet: all instances use the same access key again')
+  else if (change === 'differ') log.warn({ access_keys }, 'fleet: instances under this PROXY_REDIS_PREFIX use different access keys; right for the minutes of a rotation, otherwise give those with another key a prefix of their own')
+  else log.error({ access_keys }, 'fleet: the instances still use different access keys: limits and the notification channel are mixed up; give those with another key a PROXY_REDIS_PREFIX of their own, or finish the rotation')
 }
 
 function logStart ({ log }: FastifyInstance, address: RedisAddress, { up, size, failure }: Membership): void {

@@ -17,6 +17,10 @@ A token that was revoked is remembered for 30 days. One that comes back with a r
 take it out once more, wait for \`team file re-read\` in the log, and put it back. In Redis are names of members, counts, addresses of wrong tokens for ten
 seconds, digests of revoked tokens and ids of ended sessions: nothing that lets anybody in.
 
+Instances with different access keys must not share a \`PROXY_REDIS_PREFIX\`: they would share limits, and hear only the channel of one key. They tell each other
+a fingerprint (8 hexadecimal digits of the key's SHA-256, as in the log); where these differ, all say so in the log at once, and after three minutes in \`status\`,
+where \`fleet\` is degraded: a rotation may take that long to reach everybody.
+
 A rate is exceeded by one burst at most, whatever happens to Redis or the network. A token is in one place only: in Redis, or with an instance
 on its own, which takes along its share of what was left when it last heard. Until the others must have noticed (2 s) it lets in no more than its
 share of the burst, then its share of the rate, which the others keep aside for it for a minute; then they have all of it again. When

@@ -22,13 +22,13 @@ const server = redis as RedisServer
 
 interface Instance { app: FastifyInstance, fleet: FleetService, report: () => Record<string, unknown>, log: () => string }
 
-async function start (t: Test, environment: Record<string, string>): Promise<Instance> {
+async function start (t: Test, environment: Record<string, string>, keyFingerprint?: () => string): Promise<Instance> {
   const settings = loadSettings({ flags: {}, dotenv: {}, environment: { IZUMA_ACCESS_KEY: 'unused', ...environment } })
   let log = ''
   const stream = new PassThrough().on('data', chunk => { log += String(chunk) })
   const app = Fastify({ logger: { stream } }) as unknown as FastifyInstance
   await app.register(health, { settings, program: { version: 'test', node: '' }, redact: text => text })
-  await app.register(fleet, { settings })
+  await app.register(fleet, { settings, ...(keyFingerprint && { keyFingerprint }) })
   t.teardown(() => app.close())
   return { app, fleet: app.fleet as FleetService, report: () => (app.health as Health).overview().parts['fleet'] as never, log: () => log }
 }
@@ -54,6 +54,22 @@ t.test('instances count each other; one that leaves is missed at once', { skip }
   await second.app.close()
   await waitFor('the first', () => first.fleet.size, size => size === 1)
   t.match(first.log(), /each instance has a trail of its own/, 'SQLite is allowed, and said')
+})
+
+t.test('instances with different access keys are told so at once; after a rotation it is over', { skip }, async t => {
+  const environment = { PROXY_REDIS_URL: server.url, PROXY_REDIS_PREFIX: 'keys:' }
+  let key = 'sha256:00000001'
+  const first = await start(t, environment, () => key)
+  const second = await start(t, environment, () => 'sha256:00000002')
+  await waitFor('the warning', () => [first, second].map(({ log }) => log()), logs => logs.every(log => log.includes('"access_keys":"1 with sha256:00000001, 1 with sha256:00000002"') && log.includes('use different access keys')))
+  t.match(first.report(), { state: 'ok', details: { access_keys: 2 } }, 'it may be a rotation')
+  key = 'sha256:00000002'
+  await waitFor('the end', () => first.log(), log => log.includes('all instances use the same access key again'))
+  t.match(first.report(), { state: 'ok', details: { access_keys: 1 } })
+  await second.app.close()
+  key = 'sha256:00000003'
+  await waitFor('the new key', () => first.fleet.redis.hvals('keys:instances:keys'), used => used.join() === key)
+  t.equal(first.log().match(/different access keys/g)?.length, 1, 'whoever has left counts no more')
 })
 
 t.test('the password is nowhere in log and report, right or wrong', { skip }, async t => {
