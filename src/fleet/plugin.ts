@@ -71,10 +71,10 @@ function describeFleet (address: RedisAddress, { up, size, since, failure }: Mem
 function logKeys ({ log }: FastifyInstance, agreement: KeyAgreement, users: KeyUsers): void {
   const change = agreement.note(users, performance.now())
   if (change === undefined) return
-  const access_keys = agreement.describe()
-  if (change === 'agree') log.info({ access_keys }, 'fleet: all instances use the same access key again')
-  else if (change === 'differ') log.warn({ access_keys }, 'fleet: instances under this PROXY_REDIS_PREFIX use different access keys; right for the minutes of a rotation, otherwise give those with another key a prefix of their own')
-  else log.error({ access_keys }, 'fleet: the instances still use different access keys: limits and the notification channel are mixed up; give those with another key a PROXY_REDIS_PREFIX of their own, or finish the rotation')
+  const keys = { access_keys: agreement.describe() }
+  if (change === 'agree') log.info(keys, 'fleet: all instances use the same access key again')
+  else if (change === 'differ') log.warn(keys, 'fleet: instances under this PROXY_REDIS_PREFIX use different access keys; right for the minutes of a rotation, otherwise give those with another key a prefix of their own')
+  else log.error(keys, 'fleet: the instances still use different access keys: limits and the notification channel are mixed up; give those with another key a PROXY_REDIS_PREFIX of their own, or finish the rotation')
 }
 
 function logStart ({ log }: FastifyInstance, address: RedisAddress, { up, size, failure }: Membership): void {
