@@ -4,7 +4,7 @@ import { rows, type Group, type Row } from './table.ts'
 const introduction = `# Reference
 
 Generated from the program itself by \`npm run docs\`; a test fails when it is out of step. What to copy stands beside this file:
-\`example.env\`, \`team.example.json\` and its schema, \`compose.yaml\` and \`compose.fleet.yaml\`, \`kubernetes/\`, the systemd unit, Prometheus rules and the Grafana dashboard.
+\`example.env\`, \`team.example.json\` and its schema, \`compose.yaml\` and \`compose.fleet.yaml\`, \`kubernetes/\` (a sidecar, a job, and in \`fleet/\` three instances), the systemd unit, Prometheus rules and the Grafana dashboard.
 
 ## Settings
 

@@ -1,7 +1,10 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { parse } from 'dotenv'
 import { Deployment } from 'kubernetes-models/apps/v1'
 import { Job } from 'kubernetes-models/batch/v1'
+import { PodDisruptionBudget } from 'kubernetes-models/policy/v1'
+import { Service } from 'kubernetes-models/v1'
 import t from 'tap'
 import ts from 'typescript'
 import { parseAllDocuments } from 'yaml'
@@ -12,6 +15,7 @@ const folder = 'config/kubernetes'
 interface Container {
   name: string
   image: string
+  workingDir?: string
   restartPolicy?: string
   env?: Array<{ name: string, value?: string }>
   ports?: Array<{ name: string, containerPort: number }>
@@ -24,20 +28,21 @@ interface Container {
 }
 interface Probe { httpGet: { path: string, port: string } }
 interface PodSpec { initContainers?: Container[], containers: Container[], volumes: Array<{ name: string, secret?: { secretName: string, defaultMode: number } }>, securityContext: object, automountServiceAccountToken: boolean, terminationGracePeriodSeconds?: number }
-interface Manifest { apiVersion: string, kind: string, spec: { template: { spec: PodSpec } } }
+interface Manifest { apiVersion: string, kind: string, spec: { template?: { metadata?: { labels: object }, spec: PodSpec } } }
 
 /** As kubectl reads them: YAML 1.1, where 0400 is octal. */
 function readManifests (name: string): Manifest[] {
   return parseAllDocuments(readFileSync(join(folder, name), 'utf8'), { version: '1.1' }).map(document => document.toJS() as Manifest)
 }
 
-const files = readdirSync(folder).filter(name => name !== 'kustomization.yaml')
+const files = readdirSync(folder, { recursive: true }).map(String).filter(name => name.endsWith('.yaml') && !name.endsWith('kustomization.yaml'))
 const manifests = files.flatMap(readManifests)
-const pods = manifests.map(({ spec }) => spec.template.spec)
+const podOf = (name: string) => readManifests(name)[0]?.spec.template?.spec
+const pods = manifests.flatMap(({ spec }) => spec.template?.spec ?? [])
 const proxies = pods.map(pod => [...pod.initContainers ?? [], ...pod.containers].find(({ name }) => name === 'izuma-proxy') as Container)
 
 t.test('Kubernetes\' own schema takes every manifest', async t => {
-  const models = { Deployment, Job }
+  const models = { Deployment, Job, PodDisruptionBudget, Service }
   for (const manifest of manifests) {
     const Model = models[manifest.kind as keyof typeof models]
     t.doesNotThrow(() => new Model(manifest as never).validate(), manifest.kind)
@@ -63,8 +68,8 @@ t.test('pods run without privileges, with a read-only root, and within limits', 
 
 t.test('the key comes as a file of a secret that only the user may read, and as nothing else', async t => {
   for (const [index, proxy] of proxies.entries()) {
-    const volume = pods[index]?.volumes.find(({ secret }) => secret)
-    t.match(volume?.secret, { secretName: 'izuma-access-key', defaultMode: 0o400 })
+    for (const { secret } of pods[index]?.volumes ?? []) if (secret) t.equal(secret.defaultMode, 0o400)
+    const volume = pods[index]?.volumes.find(({ secret }) => secret?.secretName === 'izuma-access-key')
     const mount = proxy.volumeMounts?.find(({ name }) => name === volume?.name)
     t.equal(proxy.env?.find(({ name }) => name === 'IZUMA_ACCESS_KEY_FILE')?.value, `${mount?.mountPath}/access-key`)
     t.notOk(proxy.env?.some(({ name }) => name === 'IZUMA_ACCESS_KEY'))
@@ -81,7 +86,7 @@ t.test('the settings are settings, and what is written to is mounted', async t =
 })
 
 t.test('the sidecar is a native one, started before the app and probed on the health listener', async t => {
-  const proxy = pods[files.indexOf('deployment.yaml')]?.initContainers?.[0]
+  const proxy = podOf('deployment.yaml')?.initContainers?.[0]
   t.equal(proxy?.restartPolicy, 'Always')
   const port = proxy?.ports?.find(({ name }) => name === 'health')?.containerPort
   t.equal(proxy?.env?.find(({ name }) => name === 'PROXY_HEALTH_LISTEN')?.value, `0.0.0.0:${port}`)
@@ -89,18 +94,45 @@ t.test('the sidecar is a native one, started before the app and probed on the he
   t.match(proxy?.livenessProbe, { httpGet: { path: '/_proxy/livez', port: 'health' } })
   t.match(proxy?.readinessProbe, { httpGet: { path: '/_proxy/readyz', port: 'health' } })
   const { drainTimeout } = loadSettings({ flags: {}, environment: {}, dotenv: {} })
-  t.ok((pods[files.indexOf('deployment.yaml')]?.terminationGracePeriodSeconds ?? 0) * 1000 > drainTimeout)
+  t.ok((podOf('deployment.yaml')?.terminationGracePeriodSeconds ?? 0) * 1000 > drainTimeout)
 })
 
-t.test('the kustomization names files, secret and image that there are', async t => {
-  const [document] = parseAllDocuments(readFileSync(join(folder, 'kustomization.yaml'), 'utf8'))
-  const kustomization = document?.toJS() as { apiVersion: string, kind: string, resources: string[], secretGenerator: Array<{ name: string, files: string[] }>, images: Array<{ name: string }> }
-  t.match(kustomization, { apiVersion: 'kustomize.config.k8s.io/v1beta1', kind: 'Kustomization' })
-  for (const file of kustomization.resources) t.ok(existsSync(join(folder, file)), file)
-  t.match(kustomization.secretGenerator, [{ name: 'izuma-access-key', files: ['access-key'] }])
-  for (const { image } of proxies) t.equal(image, kustomization.images[0]?.name)
-  t.match(readFileSync('.gitignore', 'utf8'), /^access-key$/m, 'the key file beside it is never committed')
+t.test('the fleet: three instances behind a service, one of which may be away, with addresses from a file of a secret', async t => {
+  const [deployment, service, budget] = readManifests(join('fleet', 'fleet.yaml'))
+  const labels = deployment?.spec.template?.metadata?.labels
+  t.match(deployment, { kind: 'Deployment', spec: { replicas: 3, selector: { matchLabels: labels } } })
+  t.match(budget, { kind: 'PodDisruptionBudget', spec: { maxUnavailable: 1, selector: { matchLabels: labels } } })
+  const pod = podOf(join('fleet', 'fleet.yaml'))
+  const [proxy] = pod?.containers ?? []
+  t.match(service, { kind: 'Service', spec: { selector: labels, ports: [{ targetPort: proxy?.ports?.[0]?.name }] } })
+  t.match(proxy, { startupProbe: { httpGet: { path: '/_proxy/readyz', port: 'health' } }, livenessProbe: { httpGet: { path: '/_proxy/livez', port: 'health' } }, readinessProbe: { httpGet: { path: '/_proxy/readyz', port: 'health' } } })
+  const environment = Object.fromEntries((proxy?.env ?? []).map(({ name, value }) => [name, value]))
+  t.notOk(environment['PROXY_REDIS_URL'])
+  const secret = pod?.volumes.find(({ name }) => name === proxy?.volumeMounts?.find(({ mountPath }) => mountPath === proxy.workingDir)?.name)?.secret
+  t.match(readKustomization('fleet').secretGenerator.find(({ name }) => name === secret?.secretName), { files: ['.env=fleet.env'] }, 'the proxy reads .env where it starts')
+  const [, redis = '', trail = ''] = /(PROXY_REDIS_URL=\S+)\n#\s+(PROXY_TRAIL=\S+)/.exec(readFileSync(join(folder, 'fleet', 'kustomization.yaml'), 'utf8')) ?? []
+  const settings = loadSettings({ flags: {}, environment, dotenv: parse(`${redis}\n${trail}`) })
+  t.match(settings, { redisUrl: { tls: true }, trail: { kind: 'postgres' }, allowedHosts: Array })
 })
+
+t.test('the kustomizations name files, secrets and image that there are', async t => {
+  for (const [place, file] of [['.', 'deployment.yaml'], ['fleet', 'fleet.yaml']] as const) {
+    const kustomization = readKustomization(place)
+    t.match(kustomization, { apiVersion: 'kustomize.config.k8s.io/v1beta1', kind: 'Kustomization', resources: [file] })
+    t.ok(existsSync(join(folder, place, file)), file)
+    const secrets = podOf(join(place, file))?.volumes.flatMap(({ secret }) => secret?.secretName ?? [])
+    t.same(kustomization.secretGenerator.map(({ name }) => name).sort(), secrets?.sort())
+    for (const { image } of proxies) t.equal(image, kustomization.images[0]?.name)
+    for (const secret of kustomization.secretGenerator.flatMap(({ files }) => files)) t.ok(ignored.includes(secret.split('=').at(-1) as string), `${secret} beside it is never committed`)
+  }
+})
+
+const ignored = readFileSync('.gitignore', 'utf8').split('\n')
+
+function readKustomization (place: string): { resources: string[], secretGenerator: Array<{ name: string, files: string[] }>, images: Array<{ name: string }> } {
+  const [document] = parseAllDocuments(readFileSync(join(folder, place, 'kustomization.yaml'), 'utf8'))
+  return document?.toJS() as ReturnType<typeof readKustomization>
+}
 
 /** TypeScript refuses a field in a literal that its type doesn't have; the models' types are made from the schema. */
 function findUnknownFields (candidates: Manifest[]): string[] {
@@ -108,7 +140,7 @@ function findUnknownFields (candidates: Manifest[]): string[] {
   const file = join(cache, 'manifests.ts')
   mkdirSync(cache, { recursive: true })
   const lines = candidates.map((manifest, index) => `export const m${index}: I${manifest.kind} = ${JSON.stringify(manifest, null, 1)}`)
-  writeFileSync(file, ["import type { IDeployment } from 'kubernetes-models/apps/v1'", "import type { IJob } from 'kubernetes-models/batch/v1'", ...lines, ''].join('\n'))
+  writeFileSync(file, ["import type { IDeployment } from 'kubernetes-models/apps/v1'", "import type { IJob } from 'kubernetes-models/batch/v1'", "import type { IPodDisruptionBudget } from 'kubernetes-models/policy/v1'", "import type { IService } from 'kubernetes-models/v1'", ...lines, ''].join('\n'))
   try {
     const program = ts.createProgram([file], { strict: true, noEmit: true, skipLibCheck: true, module: ts.ModuleKind.NodeNext, moduleResolution: ts.ModuleResolutionKind.NodeNext, types: [] })
     return ts.getPreEmitDiagnostics(program).map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, ' '))
