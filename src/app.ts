@@ -17,11 +17,13 @@ import health from './ops/health-plugin.ts'
 import { createLogger } from './ops/log.ts'
 import metrics from './ops/metrics-plugin.ts'
 import { logRequest } from './ops/request-log.ts'
+import { showSettings } from './ops/show-settings.ts'
 import tracing from './ops/tracing-plugin.ts'
 import pages from './pages/plugin.ts'
 import team from './team/plugin.ts'
 import trailApi from './trail/api.ts'
 import { explain } from './trail/explanations/explain.ts'
+import { describeContext } from './trail/bundle-context.ts'
 import trail from './trail/plugin.ts'
 import upstream, { mountProxy } from './upstream/plugin.ts'
 
@@ -63,7 +65,7 @@ async function furnish (app: FastifyInstance, { settings, environment, program }
   const { redact } = redactor
   handleErrors(app)
   await app.register(health, { settings, program, redact })
-  await app.register(trail, { settings, redact })
+  await app.register(trail, { settings, redact, context: describeContext(settings, program, showSettings(settings)) })
   app.trail.onClosed(entry => logRequest(app.log as Logger, entry))
   await app.register(tracing, { settings, program, redact })
   await app.register(drain)
@@ -77,7 +79,7 @@ async function furnish (app: FastifyInstance, { settings, environment, program }
   await app.register(metrics, { program })
   await app.register(channel, { settings, hygiene: forwarding })
   await app.register(pages, { hygiene: forwarding })
-  await app.register(trailApi, { settings, program })
+  await app.register(trailApi, { settings })
   await app.register(consolePage)
   for (const path of ['/_proxy', '/_proxy/*']) app.all(path, () => { throw proxyError('not_found') })
   await app.register(mountProxy)

@@ -1,6 +1,5 @@
 import { once } from 'node:events'
 import type { Settings } from '../config/table.ts'
-import { describeContext } from '../trail/bundle-context.ts'
 import { buildBundle, buildTimeline, type SupportBundle } from '../trail/bundle.ts'
 import { formatMs, renderBundle } from '../trail/bundle-markdown.ts'
 import { catchUp } from '../trail/catch-up.ts'
@@ -13,7 +12,6 @@ import { UsageError, type Command, type Invocation, type Terminal } from './comm
 import { renderCsvHeader, renderCsvLine } from './trail-csv.ts'
 import { filterOptions, parseFilters } from './trail-filters.ts'
 import { clean, renderTable, renderTailLine, type Paper } from './trail-table.ts'
-import { version } from './version.ts'
 
 export const command: Command = {
   name: 'trail',
@@ -119,10 +117,10 @@ async function findAll ({ reader, ids }: Task): Promise<TrailItem[]> {
   return found
 }
 
-async function makeBundle ({ reader, settings, invocation: { terminal } }: Task, items: TrailItem[]): Promise<SupportBundle> {
+async function makeBundle ({ reader }: Task, items: TrailItem[]): Promise<SupportBundle> {
   const requests = []
   for (const item of items) requests.push({ item, related: await reader.findRelated(item) })
-  return buildBundle(requests, describeContext(settings, { version: version(), node: terminal.nodeVersion }), Date.now())
+  return buildBundle(requests, await reader.findProxies(items.map(({ id }) => id)), Date.now())
 }
 
 function renderStory (item: TrailItem): string {

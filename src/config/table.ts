@@ -38,7 +38,7 @@ export const table = {
   httpsProxy: row('IZUMA_HTTPS_PROXY', kinds.proxyUrl, { group: 'API', sensitive: true, doc: 'A forward proxy to reach the API through, by CONNECT; TLS is verified end to end. `HTTPS_PROXY` from the environment is not obeyed.' }),
 
   accessKeyFile: row('IZUMA_ACCESS_KEY_FILE', kinds.path, { group: 'Access key', doc: 'File that holds the access key (preferred). Watched: a changed key is taken up within a second. Refused if group or others may read it, unless it is a Kubernetes or Docker secret mount.' }),
-  accessKeyCommand: row('IZUMA_ACCESS_KEY_COMMAND', kinds.text, { group: 'Access key', doc: 'Command that prints the access key, e.g. a password manager\'s CLI. Run at start, on SIGHUP, once after a 401, and when the cached key is too old.' }),
+  accessKeyCommand: row('IZUMA_ACCESS_KEY_COMMAND', kinds.text, { group: 'Access key', sensitive: true, doc: 'Command that prints the access key, e.g. a password manager\'s CLI. Run at start, on SIGHUP, once after a 401, and when the cached key is too old.' }),
   accessKeyCommandTimeout: row('IZUMA_ACCESS_KEY_COMMAND_TIMEOUT', kinds.duration, { group: 'Access key', default: '10s', doc: 'Time the command may take.' }),
   accessKeyCommandTtl: row('IZUMA_ACCESS_KEY_COMMAND_TTL', kinds.duration, { group: 'Access key', default: '15m', doc: 'How long the command\'s key is used before it is run again.' }),
   accessKey: row('IZUMA_ACCESS_KEY', kinds.text, { group: 'Access key', flag: false, sensitive: true, doc: 'The access key itself, for local trials only: other processes of the same user can read the environment.' }),

@@ -2,8 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Settings } from '../config/table.ts'
 import { proxyError } from '../errors.ts'
-import { describeContext } from './bundle-context.ts'
-import { buildBundle, type BundleContext, type Related } from './bundle.ts'
+import { buildBundle, type Related } from './bundle.ts'
 import { renderBundle } from './bundle-markdown.ts'
 import { explain } from './explanations/explain.ts'
 import type { Explanation } from './explanations/rule.ts'
@@ -25,8 +24,7 @@ import { Tail } from './tail.ts'
  *   GET /_proxy/trail/{id}/bundle     support bundle; as Markdown with `Accept: text/markdown` or `format=markdown`
  */
 export interface TrailApiOptions {
-  settings: Settings
-  program: { version: string, node: string }
+  settings: Pick<Settings, 'trail' | 'trailJournal' | 'trailSync'>
 }
 
 export interface TrailDetail extends TrailItem {
@@ -39,9 +37,8 @@ const mostBuckets = 500
 /** What a page asks for again and again needs no record of its own. */
 const quietly = { config: { trail: false } }
 
-async function trailApi (app: FastifyInstance, { settings, program }: TrailApiOptions): Promise<void> {
+async function trailApi (app: FastifyInstance, { settings }: TrailApiOptions): Promise<void> {
   const reading = new Reading(findPlaces(settings).store, (what, message) => app.log.warn(what, message))
-  const context = describeContext(settings, program)
   const tails = new Set<Tail>()
   app.health.onDrain(() => { for (const tail of tails) tail.end() })
   app.addHook('preClose', async () => { for (const tail of tails) tail.end() })
@@ -61,7 +58,7 @@ async function trailApi (app: FastifyInstance, { settings, program }: TrailApiOp
     const format = chooseFormat(request)
     const query = readQuery(request, { format: () => {} })
     const { data } = await reading.list({ ...query, limit: Math.min(query.limit, mostBundled) })
-    return sendBundle(reply, format, await bundle(reading, data, context))
+    return sendBundle(reply, format, await bundle(reading, data))
   })
   app.get<{ Params: { id: string } }>('/_proxy/trail/:id', quietly, async (request, reply) => {
     const [item] = await findItems(reading, request, request.params.id)
@@ -69,7 +66,7 @@ async function trailApi (app: FastifyInstance, { settings, program }: TrailApiOp
   })
   app.get<{ Params: { id: string } }>('/_proxy/trail/:id/bundle', async (request, reply) => {
     const items = await findItems(reading, request, request.params.id)
-    return sendBundle(reply, chooseFormat(request), await bundle(reading, items, context))
+    return sendBundle(reply, chooseFormat(request), await bundle(reading, items))
   })
 }
 
@@ -103,10 +100,10 @@ function parseBuckets (value: string): number {
   return buckets
 }
 
-async function bundle (reading: Reading, items: TrailItem[], context: BundleContext) {
+async function bundle (reading: Reading, items: TrailItem[]) {
   const requests: Array<{ item: TrailItem, related: Related }> = []
   for (const item of items) requests.push({ item, related: await reading.findRelated(item) })
-  return buildBundle(requests, context, Date.now())
+  return buildBundle(requests, await reading.findProxies(items.map(({ id }) => id)), Date.now())
 }
 
 type Format = 'json' | 'markdown'

@@ -1,13 +1,25 @@
+import type { KnownProxy } from './bundle-context.ts'
 import type { BundledRequest, RelatedRequest, SupportBundle } from './bundle.ts'
 
 /** A bundle to be pasted into a ticket or a mail: readable as it stands, and as Markdown. */
-export function renderBundle ({ generated_at: at, proxy, requests }: SupportBundle): string {
+export function renderBundle ({ generated_at: at, proxies, requests }: SupportBundle): string {
   return [
     `# Support bundle: ${requests.length === 1 ? '1 request' : `${requests.length} requests`}`,
     '',
-    `Made ${at} by izuma-proxy ${proxy.version} (Node.js ${proxy.node}), configuration ${code(proxy.configuration)}, region ${code(proxy.region)}, API ${code(proxy.api)}. It holds no key, header or body.`,
+    `Made ${at}. It holds no key, header or body.`,
+    ...proxies.flatMap(proxy => ['', ...renderProxy(proxy)]),
     ...requests.flatMap(request => ['', ...renderRequest(request)])
   ].join('\n') + '\n'
+}
+
+function renderProxy ({ id, version, node, region, api, configuration, settings }: KnownProxy): string[] {
+  return [
+    `## The proxy ${code(id)}`,
+    '',
+    `izuma-proxy ${plain(version)} (Node.js ${plain(node)}), region ${code(region)}, API ${code(api)}, configuration ${code(configuration)}. Settings other than the defaults:`,
+    '',
+    ...Object.entries(settings).map(([name, value]) => `- ${code(`${name}=${value}`)}`)
+  ]
 }
 
 function renderRequest (request: BundledRequest): string[] {
@@ -30,6 +42,7 @@ function renderFacts (request: BundledRequest): string[] {
   const facts: Array<[label: string, value: string | null]> = [
     ['Request id (X-Request-ID)', request.request_id ?? 'none: the API gave no answer with one'],
     ['Proxy\'s id (X-Proxy-Request-ID)', request.proxy_request_id],
+    ['Handled by', request.proxy ?? 'a proxy that the trail knows nothing of'],
     ['Status', request.status === null ? 'none' : String(request.status)],
     ['Outcome', request.outcome],
     ['Error', request.error === null ? null : [...new Set([request.error.type, request.error.message].filter(Boolean))].join(': ')],

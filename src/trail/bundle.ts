@@ -1,5 +1,7 @@
 import { explain } from './explanations/explain.ts'
+import type { KnownProxy } from './bundle-context.ts'
 import type { Explanation } from './explanations/rule.ts'
+import { processOf } from './identifiers.ts'
 import type { TrailItem } from './query/reader.ts'
 
 /** What support needs to find a request, and nothing secret: no header, no body, no key; URLs are scrubbed. */
@@ -7,25 +9,17 @@ export interface SupportBundle {
   object: 'support-bundle'
   /** RFC 3339. */
   generated_at: string
-  proxy: BundleContext
+  /** Those that handled the requests, as they were set then. */
+  proxies: KnownProxy[]
   requests: BundledRequest[]
-}
-
-/** Where the bundle was made. */
-export interface BundleContext {
-  version: string
-  node: string
-  region: string
-  /** Origin of the API. */
-  api: string
-  /** Of the settings, without secrets: tells whether two bundles come from the same configuration. */
-  configuration: string
 }
 
 export interface BundledRequest {
   /** The API's own, by which its operators find it. */
   request_id: string | null
   proxy_request_id: string
+  /** The `id` of the proxy that handled it; `null` where the trail does not know. */
+  proxy: string | null
   method: string
   url: string
   status: number | null
@@ -72,22 +66,23 @@ export interface RelatedRequest {
 
 export interface Related { retries: TrailItem[], parent: TrailItem | null, children: TrailItem[] }
 
-export function buildBundle (requests: Array<{ item: TrailItem, related: Related }>, proxy: BundleContext, nowMs: number): SupportBundle {
+export function buildBundle (requests: Array<{ item: TrailItem, related: Related }>, proxies: KnownProxy[], nowMs: number): SupportBundle {
   return {
     object: 'support-bundle',
     generated_at: new Date(nowMs).toISOString(),
-    proxy,
-    requests: requests.map(({ item, related }) => describe(item, related, proxy.api))
+    proxies,
+    requests: requests.map(({ item, related }) => describe(item, related, proxies.find(({ id }) => id === processOf(item.id))))
   }
 }
 
-function describe (item: TrailItem, related: Related, api: string): BundledRequest {
+function describe (item: TrailItem, related: Related, proxy: KnownProxy | undefined): BundledRequest {
   const isOwn = item.path.startsWith('/_proxy/')
   return {
     request_id: item.upstream_request_id,
     proxy_request_id: item.id,
+    proxy: proxy?.id ?? null,
     method: item.method,
-    url: `${isOwn ? '' : api}${item.path}${item.query === '' ? '' : `?${item.query}`}`,
+    url: `${isOwn ? '' : proxy?.api ?? ''}${item.path}${item.query === '' ? '' : `?${item.query}`}`,
     status: item.status,
     outcome: item.outcome,
     error: item.error_type === null && item.error_message === null ? null : { type: item.error_type, message: item.error_message },

@@ -57,8 +57,8 @@ class Entry implements OpenEntry {
 }
 
 /** Gives a function that makes entries in memory: id, time of arrival, and what else is known already. */
-export function createEntryMaker (clock: Clock): (intent: Partial<Intent>) => OpenEntry {
-  const makeId = createIdMaker()
+export function createEntryMaker (clock: Clock, processId?: string): (intent: Partial<Intent>) => OpenEntry {
+  const makeId = createIdMaker(processId)
   const makeTimestamp = createTimestamper()
   return intent => {
     const nowMs = clock.now()

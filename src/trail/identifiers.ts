@@ -2,12 +2,22 @@ import { randomBytes } from 'node:crypto'
 
 const hexBytes = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
 
+/** Twelve random hex digits, the end of all ids that a process gives. */
+export function drawProcessId (): string {
+  return randomBytes(6).toString('hex')
+}
+
+/** The process that gave an id. */
+export function processOf (id: string): string {
+  return id.slice(-12)
+}
+
 /**
  * Makes ids of 32 lowercase hex digits that sort by time, as the API's own request ids do: 12 digits of milliseconds
  * since 1970, 8 of a counter, 12 random ones that tell this process from any other. They name a record, they don't
  * guard it, so no random number is drawn per request.
  */
-export function createIdMaker (random: string = randomBytes(6).toString('hex')): (nowMs: number) => string {
+export function createIdMaker (random: string = drawProcessId()): (nowMs: number) => string {
   let lastMs = -1
   let time = ''
   let count = 0

@@ -3,8 +3,10 @@ import fp from 'fastify-plugin'
 import type { ServerResponse } from 'node:http'
 import type { Settings } from '../config/table.ts'
 import type { HealthReport } from '../decorations.ts'
+import type { ProxyContext } from './bundle-context.ts'
 import { judgeOutcome } from './closing.ts'
 import { systemClock, type Clock } from './entry.ts'
+import { drawProcessId } from './identifiers.ts'
 import { Journal } from './journal.ts'
 import { findPlaces } from './places.ts'
 import type { Intent, OpenEntry } from './record.ts'
@@ -16,6 +18,8 @@ export interface TrailOptions {
   settings: Pick<Settings, 'trail' | 'trailJournal' | 'trailSync' | 'trailOnFailure' | 'trailRetention' | 'trailMaxSize' | 'region'>
   /** Takes every secret out of a text. */
   redact: (text: string) => string
+  /** What support bundles tell of this proxy. */
+  context?: ProxyContext
   clock?: Clock
   /** The journal's file calls, for tests that make them fail. */
   files?: SegmentFiles
@@ -44,6 +48,7 @@ interface TracedResponse extends ServerResponse {
 async function trail (app: FastifyInstance, options: TrailOptions): Promise<void> {
   const { settings, redact, clock = systemClock } = options
   const { folder, store } = findPlaces(settings)
+  const processId = drawProcessId()
   const storing: { current?: Storing } = {}
   const journal = new Journal({
     folder,
@@ -58,11 +63,12 @@ async function trail (app: FastifyInstance, options: TrailOptions): Promise<void
     folder,
     store,
     retention: { maxAgeMs: settings.trailRetention, maxBytes: settings.trailMaxSize },
+    proxy: options.context && { id: processId, ...options.context },
     log: (level, what, message) => app.log[level](what, message)
   })
   if (journal.position !== undefined) storing.current.advance(journal.position)
 
-  const recorder = new Recorder({ clock, journal, redact })
+  const recorder = new Recorder({ clock, journal, redact, processId })
   app.decorate('trail', recorder)
   app.decorateRequest('entry', null as unknown as OpenEntry)
   app.addHook('onRequest', makeOpener(recorder, settings.region))

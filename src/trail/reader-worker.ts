@@ -6,7 +6,7 @@ import type { TrailReader } from './query/reader.ts'
 import type { StoreSettings } from './store/connect.ts'
 
 /** The thread that answers questions, so that none of them holds up a request. */
-export type ReaderMethod = 'list' | 'find' | 'findRelated' | 'series' | 'beginTail' | 'readChanges'
+export type ReaderMethod = 'list' | 'find' | 'findRelated' | 'findProxies' | 'series' | 'beginTail' | 'readChanges'
 
 export interface Question {
   id: number

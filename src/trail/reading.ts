@@ -37,6 +37,8 @@ export class Reading {
 
   findRelated (item: TrailItem) { return this.#ask('findRelated', item) as ReturnType<TrailReader['findRelated']> }
 
+  findProxies (ids: string[]) { return this.#ask('findProxies', ids) as ReturnType<TrailReader['findProxies']> }
+
   series (query: SeriesQuery): Promise<Series> { return this.#ask('series', query) as Promise<Series> }
 
   beginTail (after: string | null): Promise<TailCursor> { return this.#ask('beginTail', after) as Promise<TailCursor> }

@@ -12,6 +12,8 @@ export interface RecorderOptions {
   journal: Journal
   /** Takes every secret out of a text. */
   redact: (text: string) => string
+  /** The end of all ids given here. */
+  processId?: string
 }
 
 /** Opens, records and closes entries. Everything that reaches the journal goes through here, and is scrubbed here. */
@@ -24,11 +26,11 @@ export class Recorder implements TrailService {
   /** Entries open at this moment. */
   openEntries = 0
 
-  constructor ({ clock, journal, redact }: RecorderOptions) {
+  constructor ({ clock, journal, redact, processId }: RecorderOptions) {
     this.#clock = clock
     this.#journal = journal
     this.#redact = redact
-    this.#make = createEntryMaker(clock)
+    this.#make = createEntryMaker(clock, processId)
   }
 
   open (intent: Partial<Intent>): OpenEntry {

@@ -1,4 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads'
+import type { KnownProxy } from './bundle-context.ts'
 import { JournalReader } from './journal-reader.ts'
 import type { Position } from './segment-writer.ts'
 import { Feeder, type FeederReport } from './store/feeder.ts'
@@ -10,6 +11,8 @@ export interface StoreWorkerData {
   folder: string
   store: StoreSettings
   retention: RetentionLimits
+  /** What this process runs with. */
+  proxy?: KnownProxy | undefined
 }
 
 export type ToStoreWorker =
@@ -30,6 +33,7 @@ const feeder = new Feeder({
   ...await connectStore(data.store),
   reader: new JournalReader(data.folder),
   retention: data.retention,
+  proxy: data.proxy,
   now: Date.now,
   report: report => send({ type: 'report', report }),
   log: (level, what, message) => send({ type: 'log', level, what, message })

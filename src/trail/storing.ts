@@ -47,8 +47,8 @@ export class Storing {
   }
 
   #start (): void {
-    const { folder, store, retention } = this.#options
-    const data: StoreWorkerData = { folder, store, retention }
+    const { folder, store, retention, proxy } = this.#options
+    const data: StoreWorkerData = { folder, store, retention, proxy }
     // The name is what `top -H` shows. No environment: the thread needs none of it.
     const worker = new Worker(workerUrl, { workerData: data, name: 'trail-store', env: {}, execArgv: [] })
     worker.unref()

@@ -131,6 +131,18 @@ test('shows one request, by either id: what happened, why, and a text for suppor
   t.equal(await run(root, 'show').done, 2)
 })
 
+test('a bundle tells what the proxy ran with, not the command line, and nothing secret', async t => {
+  const root = makeRoot(t)
+  const flags = { '--api-host': 'https://api.example', '--drain-timeout': '3s', '--https-proxy': 'http://mia:secret@127.0.0.1:1', '--access-key-command': 'vault --token secret' }
+  const { app, url } = await startTrailApp(t, { root, flags, routes: forwardRoute() })
+  await fetch(`${url}/v3/devices`)
+  await app.close()
+  const { done, output } = run(root, 'show', '--bundle', '--path', '/v3/devices', '--drain-timeout', '5s')
+  t.equal(await done, 0)
+  for (const text of ['`PROXY_DRAIN_TIMEOUT=3s`', 'GET https://api.example/v3/devices`', '`IZUMA_HTTPS_PROXY=set (not shown)`', '`IZUMA_ACCESS_KEY_COMMAND=set (not shown)`']) t.ok(output.stdout.includes(text), text)
+  t.notMatch(output.stdout, /secret|5s/)
+})
+
 test('exports everything, page by page, as NDJSON and as CSV that no spreadsheet runs', async t => {
   const root = makeRoot(t)
   const records = Array.from({ length: 2345 }, (_, i) => answered(make({ path: `/v3/devices/${i}`, client_agent: i === 7 ? '=cmd|"/c calc"!A1' : 'a,b\r\nc' })))

@@ -56,6 +56,9 @@ class LocalPostgres implements PostgresServer {
   async start (): Promise<void> {
     const settings = ['listen_addresses=', `unix_socket_directories=${this.#folder}`, 'fsync=off', 'max_connections=40', 'shared_buffers=16MB', 'log_min_messages=fatal']
     this.#process = spawn(join(this.#bin, 'postgres'), ['-D', join(this.#folder, 'data'), ...settings.flatMap(setting => ['-c', setting])], { ...this.#user, cwd: this.#folder, stdio: 'ignore' })
+    const orphan = this.#process
+    // A test that ran out of time ends without its teardown.
+    process.once('exit', () => orphan.kill('SIGQUIT'))
     await this.#untilReady()
   }
 

@@ -68,6 +68,9 @@ class LocalRedis implements RedisServer {
     // Uncompressed, a dump shows every secret that is in it.
     const settings = ['--port', String(this.port), '--bind', '127.0.0.1', '--unixsocket', this.socketPath, '--dir', this.#folder, '--save', '', '--rdbcompression', 'no', '--appendonly', keep ? 'yes' : 'no']
     this.#process = spawn(this.#command, [...settings, ...password === undefined ? [] : ['--requirepass', password]], { stdio: 'ignore' })
+    const orphan = this.#process
+    // A test that ran out of time ends without its teardown.
+    process.once('exit', () => orphan.kill('SIGKILL'))
     await waitFor('redis', () => canConnect(this.port), reached => reached, 10_000)
   }
 

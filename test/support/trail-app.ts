@@ -9,6 +9,8 @@ import { errorBody, isProxyError } from '../../src/errors.ts'
 import type { OpenEntry } from '../../src/trail/record.ts'
 import trail, { type TrailOptions } from '../../src/trail/plugin.ts'
 import trailApi from '../../src/trail/api.ts'
+import { showSettings } from '../../src/ops/show-settings.ts'
+import { describeContext } from '../../src/trail/bundle-context.ts'
 
 export interface TrailApp {
   app: FastifyInstance
@@ -51,7 +53,7 @@ export async function startTrailApp (t: Test, { root = makeRoot(t), flags = {}, 
     request.entry.error_message = (error as Error).message
     return reply.code(known?.statusCode ?? 500).send(known === undefined ? { message: (error as Error).message } : errorBody(known, request.entry.id))
   })
-  await app.register(trail, { settings, redact: text => text.replaceAll('ak_secret', '[key]'), ...options })
+  await app.register(trail, { settings, redact: text => text.replaceAll('ak_secret', '[key]'), context: describeContext(settings, { version: '0.0.0-test', node: process.version }, showSettings(settings)), ...options })
   const closed: OpenEntry[] = []
   app.trail.onClosed(entry => closed.push(entry))
   app.decorateRequest('member', null as unknown as Member)
@@ -60,7 +62,7 @@ export async function startTrailApp (t: Test, { root = makeRoot(t), flags = {}, 
     request.member = { name, role: role as Member['role'] }
     request.entry.member = name
   })
-  await app.register(trailApi, { settings, program: { version: '0.0.0-test', node: process.version } })
+  await app.register(trailApi, { settings })
   routes?.(app)
   await app.listen({ port: 0, host: '127.0.0.1' })
   t.teardown(() => app.close())

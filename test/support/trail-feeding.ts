@@ -1,10 +1,15 @@
+import { Kysely } from 'kysely'
+import { DatabaseSync } from 'node:sqlite'
 import type { Test } from 'tap'
+import type { KnownProxy } from '../../src/trail/bundle-context.ts'
 import { Journal } from '../../src/trail/journal.ts'
 import { JournalReader } from '../../src/trail/journal-reader.ts'
-import { connectStore } from '../../src/trail/store/connect.ts'
+import { connectStore, type StoreSettings } from '../../src/trail/store/connect.ts'
 import { Feeder, type FeederReport } from '../../src/trail/store/feeder.ts'
 import type { RetentionLimits } from '../../src/trail/store/housekeeping.ts'
-import type { TrailRow } from '../../src/trail/store/schema.ts'
+import { connectPostgres } from '../../src/trail/store/postgres-store.ts'
+import type { Schema, TrailRow } from '../../src/trail/store/schema.ts'
+import { NodeSqliteDialect } from '../../src/trail/store/sqlite-dialect.ts'
 import type { Place } from './trail-stores.ts'
 
 /** A journal in the place of a test, ended with it. */
@@ -16,7 +21,7 @@ export function openJournal (t: Test, { folder }: Pick<Place, 'folder'>, maxSegm
 }
 
 /** What the storing thread runs, in this thread. `feed` stores all that the journal has. */
-export async function openFeeder (t: Test, place: Place, options: { retention?: RetentionLimits, housekeepingMs?: number, now?: () => number } = {}) {
+export async function openFeeder (t: Test, place: Place, options: { retention?: RetentionLimits, housekeepingMs?: number, now?: () => number, proxy?: KnownProxy } = {}) {
   const reports: FeederReport[] = []
   const messages: string[] = []
   const feeder = new Feeder({
@@ -39,9 +44,14 @@ export async function openFeeder (t: Test, place: Place, options: { retention?: 
 
 /** What the store has, in its order. */
 export async function readRows (place: Place): Promise<TrailRow[]> {
-  const store = (await connectStore(place.store)).createStore()
-  await store.open()
-  const rows = await store.db.selectFrom('trail').selectAll().orderBy('seq').execute()
-  await store.close()
+  const db = connectReader(place.store)
+  const rows = await db.selectFrom('trail').selectAll().orderBy('seq').execute()
+  await db.destroy()
   return rows as unknown as TrailRow[]
+}
+
+/** Reads only: a store that is opened to be written to may have to wait for the one under test. */
+function connectReader (store: StoreSettings): Kysely<Schema> {
+  if (store.kind === 'postgres') return connectPostgres(store)
+  return new Kysely<Schema>({ dialect: new NodeSqliteDialect(new DatabaseSync(store.path, { readOnly: true, timeout: 10_000 })) })
 }

@@ -93,12 +93,12 @@ testOnBoth('a support bundle, as JSON and as Markdown, for one, several, or a ra
   const bundle = await (await ask(proxy, `/${first}/bundle`)).json() as SupportBundle
   t.match(bundle, {
     object: 'support-bundle',
-    proxy: { version: '0.0.0-test', region: 'us-east-1', api: 'https://api.us-east-1.mbedcloud.com', configuration: /^[0-9a-f]{12}$/ },
-    requests: [{ proxy_request_id: first, url: 'https://api.us-east-1.mbedcloud.com/v3/broken/1?limit=5', status: 500, explanation: { rule: 'service_trouble' }, retries: [{ proxy_request_id: second }] }]
+    proxies: [{ id: first.slice(-12), version: '0.0.0-test', region: 'us-east-1', api: 'https://api.us-east-1.mbedcloud.com', configuration: /^[0-9a-f]{12}$/, settings: { PROXY_TRAIL: 'set (not shown)' } }],
+    requests: [{ proxy_request_id: first, proxy: first.slice(-12), url: 'https://api.us-east-1.mbedcloud.com/v3/broken/1?limit=5', status: 500, explanation: { rule: 'service_trouble' }, retries: [{ proxy_request_id: second }] }]
   })
   const markdown = await ask(proxy, `/${first}/bundle`, { accept: 'text/markdown' })
   t.equal(markdown.headers.get('content-type'), 'text/markdown; charset=utf-8')
-  t.match(await markdown.text(), new RegExp(`# Support bundle: 1 request[^]+${first}[^]+### Likely cause`))
+  t.match(await markdown.text(), new RegExp(`# Support bundle: 1 request[^]+## The proxy [^]+${first}[^]+### Likely cause`))
   t.match(await (await ask(proxy, `/${first}/bundle?format=markdown`)).text(), /^# Support/)
   t.equal((await (await ask(proxy, `/bundle?id__in=${first},${second}`)).json() as SupportBundle).requests.length, 2)
   t.equal((await (await ask(proxy, '/bundle?path__gte=/v3&status__gte=500&started_at__gte=2020')).json() as SupportBundle).requests.length, 2)

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { join } from 'node:path'
 import { connectStore } from '../../src/trail/store/connect.ts'
+import { findProxies } from '../../src/trail/store/proxies.ts'
 import { answered, entryMaker } from '../support/trail-entries.ts'
 import { openFeeder, openJournal, readRows } from '../support/trail-feeding.ts'
 import { testOnBoth, until } from '../support/trail-stores.ts'
@@ -87,4 +88,28 @@ testOnBoth('what an instance that is gone left open becomes unfinished', async (
   lost.journal.close(answered(entry))
   await (await openFeeder(t, other)).feed(lost.journal)
   t.strictSame((await readRows(place)).map(row => row.outcome).sort(), ['answered', 'answered'])
+})
+
+testOnBoth('what a proxy runs with is there before its records, and goes after them', async (t, place) => {
+  let nowMs = Date.UTC(2026, 0, 1)
+  const proxy = (id: string) => ({ id, version: '1.2.3', node: 'v26', region: 'us-east-1', api: 'https://api.example', configuration: 'abc', settings: { PROXY_DRAIN_TIMEOUT: '3s' } })
+  const [old, young] = [proxy('0'.repeat(12)), proxy('1'.repeat(12))]
+  const options = { now: () => nowMs, retention: { maxAgeMs: 86_400_000, maxBytes: 1e12 }, housekeepingMs: 20 }
+  const store = (await connectStore(place.store)).createStore()
+  t.teardown(() => store.close())
+  const read = () => findProxies(store.db, ['0'.repeat(32), '1'.repeat(32)])
+  const { journal } = openJournal(t, place)
+  journal.close(answered(makeEntry()))
+  const first = await openFeeder(t, place, { ...options, proxy: old })
+  await first.feed(journal)
+  await first.feeder.stop()
+  await store.open()
+  t.strictSame(await read(), [old])
+  nowMs += 86_400_000 - 1000
+  const second = await openFeeder(t, place, { ...options, proxy: young })
+  await second.feed(journal)
+  t.strictSame(await read(), [old, young], 'there may be records of the old one yet')
+  nowMs += 2 * 86_400_000
+  await until(async () => (await read()).length === 1)
+  t.strictSame(await read(), [young], 'one that lives stays')
 })

@@ -1,6 +1,8 @@
 import { sql, type Kysely } from 'kysely'
 import { proxyError } from '../../errors.ts'
+import type { KnownProxy } from '../bundle-context.ts'
 import type { TrailRecord } from '../record.ts'
+import { findProxies } from '../store/proxies.ts'
 import type { Schema } from '../store/schema.ts'
 import { lookForChanges, type TailCursor } from './changes.ts'
 import type { StoreKind } from './conditions.ts'
@@ -99,6 +101,11 @@ export class TrailReader {
     const children = await this.#rows.select().where('parent_id', '=', id).where(sql<boolean>`parent_id <> ''`).orderBy('seq').limit(mostRetries).execute()
     const [parent = null] = parentId === '' ? [] : await this.find(parentId)
     return { retries: retries.data.filter(item => item.id !== id), parent, children: children.map(toItem) }
+  }
+
+  /** The proxies that handled the requests of these ids. */
+  findProxies (ids: string[]): Promise<KnownProxy[]> {
+    return findProxies(this.#db, ids)
   }
 
   series (query: SeriesQuery): Promise<Series> {

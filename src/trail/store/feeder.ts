@@ -113,6 +113,7 @@ export class Feeder {
     const store = this.#options.createStore()
     try {
       await store.open()
+      await this.#housekeeper.introduce(store)
     } catch (error) {
       await store.close().catch(() => {})
       throw error

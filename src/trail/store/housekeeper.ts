@@ -1,4 +1,6 @@
+import type { KnownProxy } from '../bundle-context.ts'
 import { noteLife, prune, type RetentionLimits } from './housekeeping.ts'
+import { forgetProxies, noteProxy } from './proxies.ts'
 import type { Store } from './store.ts'
 
 export interface HousekeeperOptions {
@@ -7,6 +9,8 @@ export interface HousekeeperOptions {
   now: () => number
   /** How often retention is looked after. */
   housekeepingMs?: number | undefined
+  /** The process whose requests these are, where they are its own. */
+  proxy?: KnownProxy | undefined
   /** Something is to be done: `keep` is to be called when nothing else is going on. */
   wake: () => void
 }
@@ -28,18 +32,29 @@ export class Housekeeper {
     this.#options = options
   }
 
+  /** Before the first record of the process is stored, so that whoever finds one finds this, too. */
+  async introduce (store: Store): Promise<void> {
+    const { proxy, now } = this.#options
+    if (proxy !== undefined) await noteProxy(store.db, proxy, now())
+  }
+
   /** One small step, if one is due. */
   async keep (store: Store, journalId: string): Promise<void> {
     if (performance.now() < this.#dueAt) return
     const { retention, now, housekeepingMs = usualHousekeepingMs } = this.#options
-    if (this.#prunedTo === undefined) {
-      await noteLife(store.db, journalId, now())
-      this.#prunedTo = 0
-    }
+    if (this.#prunedTo === undefined) await this.#begin(store, journalId)
     this.storeBytes = await store.measure()
-    this.#prunedTo = await prune(store.db, retention, now(), this.storeBytes, this.#prunedTo)
+    this.#prunedTo = await prune(store.db, retention, now(), this.storeBytes, this.#prunedTo ?? 0)
     await store.shrink()
     this.#schedule(this.#prunedTo === undefined ? housekeepingMs : pruneEveryMs)
+  }
+
+  async #begin (store: Store, journalId: string): Promise<void> {
+    const { retention, now } = this.#options
+    await noteLife(store.db, journalId, now())
+    await this.introduce(store)
+    await forgetProxies(store.db, now() - retention.maxAgeMs)
+    this.#prunedTo = 0
   }
 
   #schedule (delayMs: number): void {

@@ -7,7 +7,10 @@ type Kind = 'sqlite' | 'postgres'
 
 /** Only ever add to the end: a store may be of any earlier version. */
 export function listMigrations (kind: Kind): Record<string, Migration> {
-  return { '001-trail': { up: db => createTrail(db as Kysely<Schema>, kind) } }
+  return {
+    '001-trail': { up: db => createTrail(db as Kysely<Schema>, kind) },
+    '002-proxy': { up: db => createProxy(db as Kysely<Schema>, kind) }
+  }
 }
 
 async function createTrail (db: Kysely<Schema>, kind: Kind): Promise<void> {
@@ -80,5 +83,13 @@ async function createBookkeeping (db: Kysely<Schema>, kind: Kind): Promise<void>
     .addColumn('segment', bigint, column => column.notNull())
     .addColumn('bytes', bigint, column => column.notNull())
     .addColumn('seen_at', bigint, column => column.notNull())
+    .execute()
+}
+
+async function createProxy (db: Kysely<Schema>, kind: Kind): Promise<void> {
+  await db.schema.createTable('trail_proxy')
+    .addColumn('id', 'text', column => column.primaryKey())
+    .addColumn('context', 'text', column => column.notNull())
+    .addColumn('seen_at', kind === 'sqlite' ? 'integer' : 'bigint', column => column.notNull())
     .execute()
 }

@@ -41,11 +41,22 @@ export interface PositionRow {
   seen_at: number
 }
 
+/** A process and what it ran with, for support bundles. */
+export interface ProxyRow {
+  /** The end of all ids it gave. */
+  id: string
+  /** JSON. */
+  context: string
+  /** Milliseconds since 1970. */
+  seen_at: number
+}
+
 export interface Schema {
   trail: TrailRow
   trail_block: BlockRow
   trail_zone: ZoneRow
   trail_position: PositionRow
+  trail_proxy: ProxyRow
 }
 
 /** The columns of `trail` in the order in which rows are handed to a store. */
