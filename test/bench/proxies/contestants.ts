@@ -38,7 +38,7 @@ export function ourCommand ({ folder, apiPort, root }: Bench, port: number, chan
     '--ca-file': join(folder, 'ca.pem'),
     '--access-key-file': join(folder, 'key'),
     '--team-file': join(folder, 'team.json'),
-    '--trail': `sqlite:${join(folder, `trail-${port}.db`)}`,
+    '--trail': `sqlite:${join(folder, `trail-${port}`, 'trail.db')}`,
     '--log-pretty': 'false',
     ...changed
   }

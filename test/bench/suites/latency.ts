@@ -12,7 +12,7 @@ import { median, table } from '../table.ts'
 // What a request takes longer through the proxy than straight to the API, at rates below what it can do.
 
 const rows = Number(process.env['BENCH_TRAIL_ROWS'] ?? 1_000_000)
-const rounds = 3
+const rounds = Number(process.env['BENCH_ROUNDS'] ?? 3)
 const seconds = 8
 const port = 19031
 
