@@ -35,7 +35,7 @@ Each measured before and after by the same script, on a busy machine: ratios say
 | the team file is looked at four times a second, not whenever its busy folder changes | 4 % of the main thread | nothing |
 | the program bundled, with one undici | 1,540 ms CPU and 146 MB at the first answer | 740 ms, 111 MB |
 | Redis' library only where there is a Redis, and of undici only what sends | 740 ms CPU and 113 MB at the first answer | 670 ms, 105 MB |
-| what a busy time took given back once there is nothing to do (\`src/ops/idle-collector.ts\`) | 101 MB idle, 208 after load | 92, 131 to 151 |
+| what a busy time took given back once there is nothing to do (\`src/ops/idle-collector.ts\`) | 101 MB idle, 208 to 229 after load | 92, 131 to 171 |
 | events of the channel in bytes of their own, not in pieces of Node's pool of 64 KiB | 10 MB of events took 416 MB | 13 MB |
 | the TLS context made once, not for every connection | 17 ms CPU a connection | once |
 
@@ -43,12 +43,13 @@ Not worth it: smaller semi-spaces and fewer V8 threads (30 MB less, 5 % more CPU
 
 ## Against what was aimed at
 
-- Reached: CPU at most 5 × and throughput at least 0.25 × nginx's; streams at least 0.8 × stock's; memory at rest 150 MB after load; an hour of
+- Reached: CPU at most 5 × and throughput at least 0.25 × nginx's; streams at least 0.8 × stock's; an hour of
   \`npm run soak\` (2026-11-25, 83,000 answers with faults among them, 37 million events to listeners): 0.53 MB a minute, 40 descriptors before
   and 41 after.
 - Not reached: 1.3 × Caddy's and 1.7 × stock @fastify/http-proxy's throughput. The bare way of both (http-proxy's \`handler\`, undici, one line of
   pino, no room) took 92 to 98 ms CPU where stock took 170 to 200, Caddy 125 to 146 and ours 140 to 180: 1.7 × stock lies about at the bare way.
   Of ours some 25 % is our own code, spread over all rooms, none of its functions above 1.2 %; the rest is sockets, TLS, Node's HTTP server and undici.
+- Nearly: 90 MB idle (92 to 94 measured) and 150 MB after load (131 to 171, half a minute after it; up to 230 during it).
 - Not shown: a start in 250 ms and the latencies. This machine's moods (the same loop of requests takes 98 ms or 240) are larger than what is
   to be measured; a bare Node process that proxies one request by node:https took a third of our start, 260 of 780 ms.
 `
