@@ -36,7 +36,7 @@ Each measured before and after by the same script, on a busy machine: ratios say
 | the program bundled, with one undici | 1,540 ms CPU and 146 MB at the first answer | 740 ms, 111 MB |
 | Redis' library only where there is a Redis, and of undici only what sends | 740 ms CPU and 113 MB at the first answer | 670 ms, 105 MB |
 | what a busy time took given back once there is nothing to do (\`src/ops/idle-collector.ts\`) | 101 MB idle, 208 to 229 after load | 92, 131 to 171 |
-| events of the channel in bytes of their own, not in pieces of Node's pool of 64 KiB | 10 MB of events took 416 MB | 13 MB |
+| events of the channel in bytes of their own, not in pieces of Node's pool of 64 KiB | 10 MB of events, and 416 MB outside the heap | 6 MB of events, and 17 MB |
 | the TLS context made once, not for every connection | 17 ms CPU a connection | once |
 
 Not worth it: smaller semi-spaces and fewer V8 threads (30 MB less, 5 % more CPU); V8's compile cache, once the program was a bundle (3 % of a start, and it is kept by user: an image built by root has none for whom it runs as).
