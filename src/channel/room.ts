@@ -200,10 +200,14 @@ export class ChannelRoom {
   }
 
   async #letGo (): Promise<void> {
-    const { sharing } = this.parts
+    const { sharing, logger } = this.parts
+    const held = this.#leased
+    const begun = performance.now()
     await this.link.stop()
+    const closed = performance.now()
     await sharing.stop()
     this.#leased = false
+    if (sharing.isShared && held) logger.info({ close_ms: Math.round(closed - begun), took_ms: Math.round(performance.now() - begun) }, 'the notification channel is handed over')
   }
 
   #setLeased (leased: boolean): void {
@@ -274,10 +278,12 @@ export class ChannelRoom {
   }
 
   #runSweep (): void {
+    const { sharing } = this.parts
     const now = Date.now()
     // A request of another instance may become known only when Redis is back.
-    if (this.parts.sharing.isSettled) this.early.expire(now)
-    if (this.holds) this.routing.deliverLeft(now, upstreamId => this.#findAwaited(upstreamId))
+    if (sharing.isSettled) this.early.expire(now)
+    // Not by one that was held still or cut off: another may have delivered them meanwhile.
+    if (this.holds && sharing.up && sharing.lease.confirmed) this.routing.deliverLeft(now, upstreamId => this.#findAwaited(upstreamId))
     this.fanOut.tick(now)
     this.fanOut.limitOwnBytes(this.parts.limits.ownBytes)
     if (++this.#sweeps % sweepsPerMinute === 0) {

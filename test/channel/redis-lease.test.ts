@@ -1,7 +1,12 @@
-import { test, type Test } from 'tap'
+import t, { test, type Test } from 'tap'
+import { Redis } from 'ioredis'
 import { RedisLease } from '../../src/channel/shared/redis-lease.ts'
 import type { FleetService } from '../../src/decorations.ts'
+import { noRedis, startRedis } from '../support/redis.ts'
 import { waitFor } from '../support/wait-for.ts'
+
+const server = await startRedis()
+t.teardown(() => server?.remove())
 
 type Answer = [mine: number, token: string]
 
@@ -43,4 +48,29 @@ test('a new Redis may have lost whose the lease was: nobody claims it for a whil
   for (const { answer } of asked) answer([1, '7'])
   await took
   t.same(gained, [7])
+})
+
+test('a lease that was released is there for the next at once, whatever else is not known; one that is gone is not', { skip: server === undefined && noRedis }, async t => {
+  const redis = new Redis(server?.url as string)
+  t.teardown(() => redis.disconnect())
+  const gained: string[] = []
+  const hold = (instance: string) => {
+    const lease = new RedisLease({ redis, key: (name: string) => name, instance, up: true, onChange: () => () => {} } as unknown as FleetService)
+    lease.hold({ gained: () => gained.push(instance), lost: () => {} })
+    t.teardown(() => lease.release())
+    return lease
+  }
+  // Redis is a moment old: it may have lost whose the lease was.
+  const one = hold('one')
+  await one.renew()
+  t.same(gained, [])
+  await redis.set('channel:lease', 'released')
+  await one.renew()
+  t.same(gained, ['one'])
+  const two = hold('two')
+  await two.renew()
+  t.same(gained, ['one'])
+  await one.release()
+  await two.renew()
+  t.same(gained, ['one', 'two'])
 })

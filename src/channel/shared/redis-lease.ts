@@ -2,8 +2,9 @@ import type { FleetService } from '../../decorations.ts'
 import type { Lease, LeaseCallbacks } from '../lease.ts'
 
 /**
- * The lease in Redis: `<instance> <fencing token>`, gone when it isn't renewed. A token is higher than all before it, also
- * when Redis has lost the last one: it is at least the time.
+ * The lease in Redis: `<instance> <fencing token>`, gone when it isn't renewed, or `released`. A token is higher than all
+ * before it, also when Redis has lost the last one: it is at least the time. ARGV: instance, milliseconds, 0 = only if it
+ * was released: a lease that is merely not there may have been lost, and its holder on the way back.
  */
 const script = `
 local held = redis.call('GET', KEYS[1])
@@ -13,7 +14,7 @@ if owner == ARGV[1] then
   redis.call('PEXPIRE', KEYS[1], ARGV[2])
   return {1, token}
 end
-if owner or ARGV[3] == '0' then return {0, token or '0'} end
+if owner or (ARGV[3] == '0' and held ~= 'released') then return {0, token or '0'} end
 local now = redis.call('TIME')
 local fresh = math.max(tonumber(redis.call('GET', KEYS[2]) or '0') + 1, now[1] * 1000 + math.floor(now[2] / 1000))
 token = string.format('%.0f', fresh)
@@ -23,7 +24,7 @@ return {1, token}`
 
 const releaseScript = `
 local held = redis.call('GET', KEYS[1])
-if held and string.match(held, '^(%S+) ') == ARGV[1] then redis.call('DEL', KEYS[1]) end
+if held and string.match(held, '^(%S+) ') == ARGV[1] then redis.call('SET', KEYS[1], 'released', 'EX', 3600) end
 redis.call('XADD', KEYS[2], 'MAXLEN', '~', 20000, '*', 'released', ARGV[1])
 return 1`
 
@@ -40,7 +41,8 @@ export class RedisLease implements Lease {
   #callbacks: LeaseCallbacks | undefined
   #held = false
   #validUntil = 0
-  #claimAfter = 0
+  /** Until it is known how old this Redis is. */
+  #claimAfter = Infinity
   #asking = false
   /** Asked for while an answer was under way, which may be older than the reason to ask. */
   #askAgain = false
@@ -108,7 +110,7 @@ export class RedisLease implements Lease {
   async #begin (): Promise<void> {
     const info = await this.#fleet.redis.info('server').catch(() => '')
     const uptimeMs = Number(/^uptime_in_seconds:([0-9]+)/m.exec(info)?.[1] ?? 0) * 1000
-    this.#claimAfter = performance.now() + Math.max(0, graceMs - uptimeMs)
+    if (this.#claimAfter === Infinity) this.#claimAfter = performance.now() + Math.max(0, graceMs - uptimeMs)
     await this.renew()
   }
 

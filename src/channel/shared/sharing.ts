@@ -137,6 +137,8 @@ export class FleetSharing implements Sharing {
   async #join (): Promise<void> {
     try {
       await this.state.sync()
+      // What was said before is skipped by that, such as that the holder let go.
+      void this.#redisLease.renew()
       await this.log.look()
     } catch {
       // Redis went away again, or has yet to wake up: the next change says so, and the log looks by itself.
