@@ -58,7 +58,7 @@ async function trailApi (app: FastifyInstance, { settings }: TrailApiOptions): P
     const format = chooseFormat(request)
     const query = readQuery(request, { format: () => {} })
     const { data } = await reading.list({ ...query, limit: Math.min(query.limit, mostBundled) })
-    return sendBundle(reply, format, await bundle(reading, data))
+    return sendBundle(reply, format, await bundle(reading, request, data))
   })
   app.get<{ Params: { id: string } }>('/_proxy/trail/:id', quietly, async (request, reply) => {
     const [item] = await findItems(reading, request, request.params.id)
@@ -66,7 +66,7 @@ async function trailApi (app: FastifyInstance, { settings }: TrailApiOptions): P
   })
   app.get<{ Params: { id: string } }>('/_proxy/trail/:id/bundle', async (request, reply) => {
     const items = await findItems(reading, request, request.params.id)
-    return sendBundle(reply, chooseFormat(request), await bundle(reading, items))
+    return sendBundle(reply, chooseFormat(request), await bundle(reading, request, items))
   })
 }
 
@@ -100,10 +100,12 @@ function parseBuckets (value: string): number {
   return buckets
 }
 
-async function bundle (reading: Reading, items: TrailItem[]) {
+/** Settings are for whoever runs the proxy, as in `status`. */
+async function bundle (reading: Reading, { member }: FastifyRequest, items: TrailItem[]) {
   const requests: Array<{ item: TrailItem, related: Related }> = []
   for (const item of items) requests.push({ item, related: await reading.findRelated(item) })
-  return buildBundle(requests, await reading.findProxies(items.map(({ id }) => id)), Date.now())
+  const proxies = await reading.findProxies(items.map(({ id }) => id))
+  return buildBundle(requests, member.role === 'admin' ? proxies : proxies.map(proxy => ({ ...proxy, settings: null })), Date.now())
 }
 
 type Format = 'json' | 'markdown'

@@ -11,8 +11,8 @@ export interface ProxyContext {
   api: string
   /** Of the settings, without secrets: tells whether two proxies had the same configuration. */
   configuration: string
-  /** By variable, as text: what isn't the default. */
-  settings: Record<string, string>
+  /** By variable, as text: what isn't the default. `null` for whoever may not see it. */
+  settings: Record<string, string> | null
 }
 
 /** The context of one process: `id` are the last twelve digits of the ids it gave. */

@@ -16,9 +16,9 @@ function renderProxy ({ id, version, node, region, api, configuration, settings 
   return [
     `## The proxy ${code(id)}`,
     '',
-    `izuma-proxy ${plain(version)} (Node.js ${plain(node)}), region ${code(region)}, API ${code(api)}, configuration ${code(configuration)}. Settings other than the defaults:`,
+    `izuma-proxy ${plain(version)} (Node.js ${plain(node)}), region ${code(region)}, API ${code(api)}, configuration ${code(configuration)}.${settings === null ? '' : ' Settings other than the defaults:'}`,
     '',
-    ...Object.entries(settings).map(([name, value]) => `- ${code(`${name}=${value}`)}`)
+    ...Object.entries(settings ?? {}).map(([name, value]) => `- ${code(`${name}=${value}`)}`)
   ]
 }
 

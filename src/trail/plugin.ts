@@ -63,7 +63,7 @@ async function trail (app: FastifyInstance, options: TrailOptions): Promise<void
     folder,
     store,
     retention: { maxAgeMs: settings.trailRetention, maxBytes: settings.trailMaxSize },
-    proxy: options.context && { id: processId, ...options.context },
+    proxy: options.context && { id: processId, ...clean(options.context, redact) },
     log: (level, what, message) => app.log[level](what, message)
   })
   if (journal.position !== undefined) storing.current.advance(journal.position)
@@ -78,6 +78,11 @@ async function trail (app: FastifyInstance, options: TrailOptions): Promise<void
     await storing.current?.stop(journal.position, drainTimeoutMs)
     journal.release()
   })
+}
+
+/** A key may have got into a setting that is shown. */
+function clean (context: ProxyContext, redact: (text: string) => string): ProxyContext {
+  return JSON.parse(redact(JSON.stringify(context))) as ProxyContext
 }
 
 function logState (app: FastifyInstance, onFailure: string, failure: Error | undefined): void {

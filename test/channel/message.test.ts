@@ -94,12 +94,13 @@ t.test('joins messages into one, items in order under each key', async t => {
   t.same(mergeMessages([]), { text: '{}', count: 0 })
 })
 
-t.test('takes a batch of 20,000 items apart within a second', async t => {
+t.test('takes a batch of 20,000 items apart within a second of CPU', async t => {
   const items = Array.from({ length: 20_000 }, (_, index) => ({ ep: `device-${index % 100}`, path: '/3303/0/5700', payload: 'MjEuNQ==', uid: String(index) }))
   const text = JSON.stringify({ notifications: items, 'async-responses': [{ id: 'p', status: 200 }] })
-  const start = performance.now()
+  const before = process.cpuUsage()
   const { broadcast } = splitMessage(text)
   const filtered = filterMessage(broadcast ?? '', device => device === 'device-7')
-  t.ok(performance.now() - start < 1_000, `${performance.now() - start} ms`)
+  const { user, system } = process.cpuUsage(before)
+  t.ok(user + system < 1_000_000, `${user + system} µs`)
   t.equal((JSON.parse(filtered ?? '') as { notifications: unknown[] }).notifications.length, 200)
 })

@@ -6,7 +6,7 @@ import { startPostgres } from '../support/postgres.ts'
 // The command is a process of its own, seen by everybody on the machine, and gets a copy of what it is given.
 t.test('with the key from a command and the trail in PostgreSQL, key and token are nowhere but where they belong', async t => {
   const server = await startPostgres()
-  if (server === undefined) return t.pass('skipped: apt-get install postgresql')
+  if (server === undefined) return t.pass('not run', { skip: 'apt-get install postgresql' })
   t.teardown(() => server.remove())
   const database = await server.createDatabase()
   const spy = (file: string, folder: string) => `cat /proc/self/environ /proc/self/cmdline /proc/$PPID/environ /proc/$PPID/cmdline > ${folder}/children; cat ${file}`

@@ -27,7 +27,7 @@ export function testOnPostgres (title: string, run: (t: Test, place: Place, serv
   t.test(title, async t => {
     postgres ??= startShared()
     const server = await postgres
-    if (server === undefined) return t.pass('skipped: no PostgreSQL is installed here (apt install postgresql)')
+    if (server === undefined) return t.pass('not run', { skip: 'no PostgreSQL is installed here (apt install postgresql)' })
     await withPlace(t, async () => ({ kind: 'postgres', url: await server.createDatabase(), sync: false }), (t, place) => run(t, place, server))
   })
 }

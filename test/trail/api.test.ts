@@ -11,8 +11,8 @@ import { waitFor } from '../support/wait-for.ts'
 
 const statuses: Record<string, number> = { missing: 404, broken: 500 }
 
-function start (t: Parameters<typeof startTrailApp>[0], { store, folder }: Pick<Place, 'store' | 'folder'>): Promise<TrailApp> {
-  const flags = { '--trail': store.kind === 'postgres' ? store.url : `sqlite:${store.path}`, '--trail-journal': folder }
+function start (t: Parameters<typeof startTrailApp>[0], { store, folder }: Pick<Place, 'store' | 'folder'>, more: Record<string, string> = {}): Promise<TrailApp> {
+  const flags = { ...more, '--trail': store.kind === 'postgres' ? store.url : `sqlite:${store.path}`, '--trail-journal': folder }
   return startTrailApp(t, { flags, routes: forwardRoute(entry => ({ status: statuses[entry.path.split('/')[2] ?? ''] ?? 200, body: '{}' })) })
 }
 
@@ -85,7 +85,7 @@ testOnBoth('one record, by either id, with its explanation', async (t, place) =>
 })
 
 testOnBoth('a support bundle, as JSON and as Markdown, for one, several, or a range', async (t, place) => {
-  const proxy = await start(t, place)
+  const proxy = await start(t, place, { '--allowed-hosts': 'ak_secret.example' })
   const first = await forward(proxy, '/v3/broken/1?limit=5')
   const second = await forward(proxy, '/v3/broken/1?limit=5')
   await forward(proxy, '/v3/devices')
@@ -103,6 +103,13 @@ testOnBoth('a support bundle, as JSON and as Markdown, for one, several, or a ra
   t.equal((await (await ask(proxy, `/bundle?id__in=${first},${second}`)).json() as SupportBundle).requests.length, 2)
   t.equal((await (await ask(proxy, '/bundle?path__gte=/v3&status__gte=500&started_at__gte=2020')).json() as SupportBundle).requests.length, 2)
   t.equal((await ask(proxy, `/${first}/bundle?format=pdf`)).status, 400)
+  t.match(bundle.proxies, [{ settings: { PROXY_ALLOWED_HOSTS: '[key].example' } }], 'a key that got into a setting is not in the store')
+  const asMia = { 'x-test-member': 'mia' }
+  for (const path of [`/${first}/bundle`, `/bundle?id__in=${first}`]) {
+    const hers = await (await ask(proxy, path, asMia)).json() as SupportBundle
+    t.match(hers, { proxies: [{ id: bundle.proxies[0]?.id, settings: null }], requests: [{ proxy: bundle.proxies[0]?.id }] }, 'settings are for admins')
+    t.notMatch(await (await ask(proxy, path + (path.includes('?') ? '&' : '?') + 'format=markdown', asMia)).text(), 'PROXY_')
+  }
 })
 
 testOnBoth('series over time', async (t, place) => {
@@ -176,7 +183,7 @@ test('a store that can\'t be read is an error of this endpoint alone', async t =
 
 test('a database that goes away holds nothing up, and has everything once it is back', async t => {
   const server = await startPostgres()
-  if (server === undefined) return t.pass('skipped: no PostgreSQL is installed here (apt install postgresql)')
+  if (server === undefined) return t.pass('not run', { skip: 'no PostgreSQL is installed here (apt install postgresql)' })
   t.teardown(() => server.remove())
   const proxy = await start(t, { store: { kind: 'postgres', url: await server.createDatabase(), sync: false }, folder: join(t.testdir({}), 'journal') })
   const report = () => proxy.reports.get('trail')?.() as { state: string, ready: boolean, details: { store: { fault: string | null, behindBytes: number, behindMs: number } } }

@@ -25,7 +25,7 @@ interface Seen {
 function run (t: Test, scenario: string, onFailure: string): Seen | undefined {
   if (!canMount) {
     if (process.env['CI'] === 'true' && process.platform === 'linux') throw new Error('CI must run this test as root, for unshare --mount')
-    t.pass('skipped: mounting a small disk needs root on Linux (unshare --mount)')
+    t.pass('not run', { skip: 'mounting a small disk needs root on Linux (unshare --mount)' })
     return undefined
   }
   const folder = join(makeRoot(t), 'disk')
