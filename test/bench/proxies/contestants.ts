@@ -62,7 +62,7 @@ export const contestants: Contestant[] = [
   },
   {
     name: 'http-proxy-middleware',
-    version: ['node', '-p', 'require("http-proxy-middleware/package.json").version'],
+    version: ['node', '-p', 'JSON.parse(fs.readFileSync("node_modules/http-proxy-middleware/package.json", "utf8")).version'],
     port: 19003,
     prepare: ({ folder, apiPort, root }) => ['node', join(root, 'test/bench/proxies/middleware.ts'), '19003', String(apiPort), folder]
   },
