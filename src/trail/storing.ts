@@ -50,7 +50,7 @@ export class Storing {
     const { folder, store, retention, proxy } = this.#options
     const data: StoreWorkerData = { folder, store, retention, proxy }
     // The name is what `top -H` shows. No environment: the thread needs none of it.
-    const worker = new Worker(workerUrl, { workerData: data, name: 'trail-store', env: {}, execArgv: [] })
+    const worker = new Worker(workerUrl, { workerData: data, name: 'trail-store', env: {}, execArgv: [], resourceLimits: { maxYoungGenerationSizeMb: 12 } })
     worker.unref()
     worker.on('message', this.#onMessage)
     worker.on('error', (error: unknown) => this.#options.log('error', { error: String(error) }, 'trail: the storing thread failed'))
