@@ -49,6 +49,7 @@ export interface AnswerNote {
 export type GapReason =
   | 'channel_recreated' // the API had dropped the channel and its queue
   | 'channel_displaced' // a connection from outside had the channel for a while
+  | 'holder_lost' // the instance that held the channel ended without letting go of it, with what it had received
   | 'message_unreadable' // a message arrived that is none of the API's shape
   | 'overflow' // more came than could be held
 

@@ -38,6 +38,12 @@ export class Incidents {
     this.#parts.logger.error({ bytes, binary }, 'a message of the notification channel could not be read')
   }
 
+  /** The one that held the channel before this instance. */
+  noteHolderLost (): void {
+    this.#parts.logger.warn('the instance that held the notification channel ended without letting go of it: what the API had sent to it may be missing')
+    this.#noteGap('holder_lost')
+  }
+
   #noteRecreated (): void {
     const { logger, restore } = this.#parts
     logger.warn('the API had lost the notification channel: events may be missing, subscriptions are set again')

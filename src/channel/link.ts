@@ -14,6 +14,8 @@ export interface LinkOptions {
   limits: LinkLimits
   /** Nobody else may have the channel now: without that nothing is dialled. */
   mayDial: () => boolean
+  /** Resolves when this instance may receive what the API sends. */
+  ready: () => Promise<void>
   /** Called before the end of the socket is acted upon. */
   ending: () => void
   receive: (data: Buffer, isBinary: boolean) => void
@@ -65,6 +67,9 @@ export class UpstreamLink {
   get registered (): boolean { return this.#link.registered }
 
   get isOpen (): boolean { return openStates.includes(this.#link.state) }
+
+  /** The API may be sending to us, or soon will. */
+  get mayReceive (): boolean { return this.#socket !== undefined || (this.#link.state === 'connecting' && !this.#stopped) }
 
   want (wanted: boolean): void {
     if (wanted !== this.#link.wanted && !this.#stopped) this.#handle({ type: wanted ? 'wanted' : 'unwanted' })
@@ -139,11 +144,12 @@ export class UpstreamLink {
   }
 
   #dial (): void {
-    this.#options.calls.begin('GET', connectPath).then(entry => this.#dialRecorded(entry), (error: unknown) => this.#failDial(error))
+    this.#options.calls.begin('GET', connectPath).then(entry => { void this.#dialRecorded(entry) }, (error: unknown) => this.#failDial(error))
   }
 
-  #dialRecorded (entry: OpenEntry): void {
+  async #dialRecorded (entry: OpenEntry): Promise<void> {
     try {
+      await this.#options.ready()
       if (this.#stopped) throw new Error('the proxy is stopping')
       if (!this.#options.mayDial()) throw new Error('another instance may hold the channel')
       this.#dialledWith = this.#options.keyFingerprint()

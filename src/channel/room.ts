@@ -24,6 +24,7 @@ import type { Sharing } from './sharing.ts'
 import { Standings, type Standing } from './standing.ts'
 import type { StateMap } from './state-journal.ts'
 import { Subscriptions } from './subscriptions.ts'
+import { Succession } from './succession.ts'
 import { UpstreamCalls } from './upstream-calls.ts'
 import { VirtualChannels, type VirtualChannel } from './virtual-channels.ts'
 
@@ -67,6 +68,7 @@ export class ChannelRoom {
   readonly demand: Demand
   readonly places: Places
   readonly #standings: Standings
+  readonly #succession: Succession
   /** Entries of device requests whose own answer is still under way; facts learned meanwhile go straight into them. */
   readonly asking = new Map<string, OpenEntry>()
   #leased = false
@@ -95,6 +97,7 @@ export class ChannelRoom {
     this.listeners = new Listeners(parts.team, this.demand)
     this.link = new UpstreamLink(this.#describeLink())
     this.#standings = new Standings(state, () => this.holds ? this.#describeStanding() : undefined, standing => this.#announce(standing))
+    this.#succession = new Succession({ ...parts, isReceiving: () => this.link.mayReceive, holderLost: () => this.incidents.noteHolderLost(), readyMs: limits.readyMs })
     this.channels.onDeleted = channel => this.listeners.endAll(channel)
     this.incidents = new Incidents({
       log: parts.log,
@@ -188,6 +191,7 @@ export class ChannelRoom {
       log: logger,
       limits: { pingMs: settings.websocketIdleTimeout, handshakeMs: limits.handshakeMs, maxMessageBytes: settings.websocketMaxMessage, timeScale: limits.timeScale },
       mayDial: () => sharing.lease.confirmed,
+      ready: () => this.#succession.ready(),
       // A close by the API is no eviction from outside if another instance may have taken the channel meanwhile.
       ending: () => { if (!sharing.lease.confirmed) this.link.want(false) },
       receive: (data, isBinary) => this.#receive(data, isBinary),
@@ -205,6 +209,8 @@ export class ChannelRoom {
     const begun = performance.now()
     await this.link.stop()
     const closed = performance.now()
+    await sharing.bringOut()
+    this.#succession.note()
     await sharing.stop()
     this.#leased = false
     if (sharing.isShared && held) logger.info({ close_ms: Math.round(closed - begun), took_ms: Math.round(performance.now() - begun) }, 'the notification channel is handed over')
@@ -216,9 +222,10 @@ export class ChannelRoom {
     if (sharing.isShared) logger.info({ instance: sharing.instance.slice(0, 8) }, leased ? 'this instance holds the notification channel' : 'another instance holds the notification channel')
     if (leased) {
       sharing.begin()
+      this.#succession.begin()
       this.takeovers++
       this.link.inherit({ known: state.get('channel') !== undefined, missed: state.get('missed') !== undefined })
-    }
+    } else this.#succession.end()
     this.#standings.note(sharing.isShared)
     this.follow()
   }
@@ -250,6 +257,7 @@ export class ChannelRoom {
     const { state, sharing } = this.parts
     if (known && state.get('channel') === undefined) state.set('channel', { known: true })
     if (!this.holds) return
+    this.#succession.note()
     this.#standings.note(sharing.isShared)
     this.#announce(this.standing)
   }
@@ -291,6 +299,7 @@ export class ChannelRoom {
       this.channels.expire(now)
       this.parts.log.expire()
     }
+    this.#succession.note()
     this.follow()
   }
 }

@@ -22,13 +22,17 @@ export interface Sharing {
   onWanted (listener: () => void): void
   /** Resolves once it is known where the log stands, to `false` if it isn't in time. */
   ready (timeoutMs: number): Promise<boolean>
+  /** The others have everything that was appended to the log here. */
+  readonly isBroughtOut: boolean
   /** This instance has come to hold the channel. */
   begin (): void
   /** What was changed here before is known to all, as far as can be. */
   publish (): Promise<void>
   /** What others changed before is known here, as far as can be. */
   catchUp (): Promise<void>
-  /** What is under way is brought out, the lease given back. */
+  /** What the others don't have yet is brought out, as far as can be. */
+  bringOut (): Promise<void>
+  /** The lease is given back. */
   stop (): Promise<void>
   /** For `status`. */
   describe (): Record<string, unknown>
@@ -47,9 +51,11 @@ export function beAlone (log: EventLog): Sharing {
     tellWanted () {},
     onWanted () {},
     ready: () => Promise.resolve(true),
+    isBroughtOut: true,
     begin () {},
     publish: () => Promise.resolve(),
     catchUp: () => Promise.resolve(),
+    bringOut: () => Promise.resolve(),
     stop: () => Promise.resolve(),
     describe: () => ({})
   }

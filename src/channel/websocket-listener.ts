@@ -120,7 +120,7 @@ export class WebSocketListener implements Listener {
   #closeAtGap (position: number, reason: string): void {
     this.#acknowledgement.skipTo(position)
     if (reason === 'overflow') this.#close(1013, 'events were lost, the queue overflowed: connect again to go on')
-    else this.#close(1012, 'events may have been lost at the API: connect again to go on')
+    else this.#close(1012, 'events may have been lost: connect again to go on')
   }
 
   #close (code: number, reason: string): void {

@@ -85,7 +85,7 @@ t.test('registers again when the channel was deleted, tells that events may be m
   t.equal((await proxy.ask('ada', 'PUT', '/v2/subscriptions', [{ 'endpoint-type': 'x' }])).status, 204)
   proxy.api.clearReceived()
   await askSandbox(proxy.api, '/v2/notification/websocket', { method: 'DELETE' })
-  t.same(await ada.closed, { code: 1012, reason: 'events may have been lost at the API: connect again to go on' })
+  t.same(await ada.closed, { code: 1012, reason: 'events may have been lost: connect again to go on' })
   await waitFor('the subscriptions', () => proxy.api.received.filter(({ method, url }) => method === 'PUT' && url.startsWith('/v2/subscriptions')).map(({ url }) => url), urls => urls.length === 2)
   const back = proxy.connect('ada')
   await Promise.all([back.opened, proxy.ready()])

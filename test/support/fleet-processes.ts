@@ -15,6 +15,9 @@ import { waitFor } from './wait-for.ts'
 
 export type Blow = 'stop' | 'kill' | 'pause' | 'cut'
 
+/** What listeners are told after each: who stops leaves nothing behind, and of all others nobody can know. */
+export const gapsAfter: Record<Blow, string[]> = { stop: [], kill: ['holder_lost'], pause: ['holder_lost'], cut: ['holder_lost'] }
+
 interface Member { process: ProxyProcess, relay: Relay, folder: string, down: boolean }
 
 /** What a takeover cost. */
@@ -156,7 +159,7 @@ export class FleetOfProcesses {
 /** A listener that comes back: to another instance, behind the event it had last. */
 export class Follower {
   readonly items: unknown[] = []
-  readonly gaps: string[] = []
+  readonly #gaps: string[] = []
   connects = 0
   readonly #fleet: Pick<FleetOfProcesses, 'urls' | 'token'>
   #stream: EventSource | undefined
@@ -170,6 +173,9 @@ export class Follower {
 
   /** In the order in which they were heard. */
   get heard (): string[] { return payloads([...this.items, ...this.#stream?.items ?? []]) }
+
+  /** Reasons, in their order. */
+  get gaps (): string[] { return [...this.#gaps, ...this.#stream?.gaps ?? []].map(data => (JSON.parse(data) as { reason: string }).reason) }
 
   async stop (): Promise<void> {
     this.#stopped = true
@@ -190,7 +196,7 @@ export class Follower {
       this.#stream = stream
       await stream.over
       this.items.push(...stream.items)
-      this.gaps.push(...stream.gaps)
+      this.#gaps.push(...stream.gaps)
       this.#stream = undefined
       lastId = stream.lastId || lastId
     }

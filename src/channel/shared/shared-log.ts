@@ -97,6 +97,9 @@ export class SharedLog implements EventLog, SeenStream {
     return { behind: Math.max(0, this.#known - this.head), held: this.#held.size, heldBytes: this.#held.bytes, dropped: this.#held.dropped, whole: this.#whole }
   }
 
+  /** Nothing of this instance waits for Redis, or to be seen on the stream. */
+  get isBroughtOut (): boolean { return this.#held.size === 0 }
+
   append (event: NewEvent): void {
     this.#held.add(event, Date.now())
     this.#writer.write()

@@ -107,8 +107,11 @@ export class FleetSharing implements Sharing {
     if (last !== undefined) await this.#reader.reach(changes, last, reachMs)
   }
 
+  get isBroughtOut (): boolean { return this.log.isBroughtOut }
+
+  bringOut (): Promise<void> { return this.log.stop(stopMs) }
+
   async stop (): Promise<void> {
-    await this.log.stop(stopMs)
     await this.publish()
     await this.lease.release()
   }

@@ -46,8 +46,10 @@ export class StreamReader {
 
   async stop (): Promise<void> {
     this.#stopped = true
+    // A connection that waits for its next attempt never tells the read that it was given up (ioredis 6.0).
+    const isWaiting = this.#redis.status === 'reconnecting'
     this.#redis.disconnect()
-    await this.#running
+    if (!isWaiting) await this.#running
   }
 
   async #run (): Promise<void> {
