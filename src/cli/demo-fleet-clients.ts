@@ -36,6 +36,8 @@ function read (url: string): Promise<string> {
 /** Listens at the first of the instances, and goes on at the next, behind what it had, when that one is gone. */
 export class DemoListener {
   readonly heard: number[] = []
+  /** Why something may be missing, as it was told. */
+  readonly gaps: string[] = []
   connects = 0
   /** Resolves with the first connection. */
   readonly connected: Promise<void>
@@ -80,7 +82,9 @@ export class DemoListener {
     for (const part of parts) {
       const { id, event, data } = Object.fromEntries(part.split('\n').map(line => line.split(/: ?(.*)/s, 2))) as Record<string, string | undefined>
       if (id !== undefined) this.#lastId = id
-      if (id === undefined || data === undefined || event !== undefined) continue
+      if (id === undefined || data === undefined) continue
+      if (event === 'gap') this.gaps.push((JSON.parse(data) as { reason: string }).reason)
+      if (event !== undefined) continue
       for (const { payload } of (JSON.parse(data) as { notifications?: Array<{ payload: string }> }).notifications ?? []) this.heard.push(Number(Buffer.from(payload, 'base64').toString()))
     }
   }

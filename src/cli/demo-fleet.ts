@@ -15,7 +15,7 @@ const afterMs = 3_000
 
 export const command: Command = {
   name: 'demo-fleet',
-  summary: 'try several instances: three share one channel, one is killed, nobody misses anything',
+  summary: 'try several instances: three share one channel, one is killed, and what was missed is counted',
   help: `
 Starts a sandbox that stands in for the API, a Redis and a PostgreSQL of its own (if they are installed), and three instances of the
 proxy that share them; sends requests to all of them and listens at two; kills the instance that holds the notification channel,
@@ -82,13 +82,18 @@ async function runDemo (terminal: Terminal, folder: string, running: Array<{ sto
 function report (say: (text: string) => void, sent: number, listeners: DemoListener[], load: DemoLoad, sandbox: Sandbox): number {
   say(`\n${sent} events were sent:`)
   for (const [index, listener] of listeners.entries()) {
-    say(`  listener ${index + 1} heard ${listener.heard.length}, missed ${listener.missed(sent)}, heard twice ${listener.doubled}${listener.connects > 1 ? '; it was connected to the killed one and went on at another' : ''}`)
+    say(`  listener ${index + 1} heard ${listener.heard.length}, missed ${listener.missed(sent)}, heard twice ${listener.doubled}, was told of ${describeGaps(listener.gaps)}${listener.connects > 1 ? '; it was connected to the killed one and went on at another' : ''}`)
   }
   say(`${load.answered} requests were answered, ${load.failed} broke off with the killed instance`)
   say(`The API had ${sandbox.connections().webSockets} channel socket at the end, and never had to send one away: ${sandbox.channel()?.displaced === 0 ? 'right' : 'not right'}`)
   const whole = listeners.every(listener => listener.missed(sent) === 0 && listener.doubled === 0)
   if (!whole) say('What was missed the API had sent to the killed process, which had not read it, or was dead already and the API had not noticed: the API does not send it again.')
+  say('The gap (holder_lost) is told once for each instance that ended without letting go of the channel: nobody can know what it had received.')
   return 0
+}
+
+function describeGaps (gaps: readonly string[]): string {
+  return gaps.length === 0 ? 'no gap' : `${gaps.length} gap${gaps.length === 1 ? '' : 's'} (${gaps.join(', ')})`
 }
 
 async function startInstance (terminal: Terminal, folder: string, index: number, sandbox: Sandbox, redis: LocalServer, postgres: LocalServer): Promise<Instance> {

@@ -21,7 +21,7 @@ export interface BrowserRequest {
 }
 
 /** What a page may read of an answer, beside the CORS-safelisted headers. */
-export const exposedHeaders = ['X-Request-ID', 'X-Proxy-Request-ID', 'X-Proxy-Error', 'X-Proxy-Advice', 'Retry-After', 'Location', 'Content-Location', 'Link', 'Content-Disposition', 'ETag']
+export const exposedHeaders = ['X-Request-ID', 'X-Proxy-Request-ID', 'X-Proxy-Error', 'X-Proxy-Advice', 'X-Proxy-Gap', 'Retry-After', 'Location', 'Content-Location', 'Link', 'Content-Disposition', 'ETag']
 
 export const allowedMethods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
 

@@ -52,6 +52,22 @@ Not worth it: smaller semi-spaces and fewer V8 threads (30 MB less, 5 % more CPU
 - Nearly: 90 MB idle (92 to 94 measured) and 150 MB after load (131 to 171, half a minute after it; up to 230 during it).
 - Not shown: a start in 250 ms and the latencies. This machine's moods (the same loop of requests takes 98 ms or 240) are larger than what is
   to be measured; a bare Node process that proxies one request by node:https took a third of our start, 260 of 780 ms.
+
+## What sharing costs
+
+\`node test/bench/team-fleet.ts\`: the room \`team\` alone before a server that answers by itself, 32 connections, with the limits of one process and
+with those that Redis keeps; 5 rounds of 1.5 s in turn, medians. One run, on 2026-11-25, while other work kept both cores busy (load 3.2): the order
+of magnitude, not the figures. That a fleet without limits served more than one process with them is such noise.
+
+| | CPU, µs a request | ratio | requests/s | ratio | one alone, µs |
+| --- | --- | --- | --- | --- | --- |
+| one process, limits | 58 | 1.00 | 6,998 | 1.00 | 168 |
+| fleet, no limits | 76 | 1.30 | 8,909 | 1.27 | 163 |
+| fleet, rate | 96 | 1.65 | 6,617 | 0.95 | 523 |
+| fleet, all limits | 95 | 1.64 | 5,445 | 0.78 | 771 |
+
+So a limit that instances share costs some 20 to 40 µs CPU here, and a request alone waits 0.4 to 0.6 ms for Redis on the same
+machine; members without limits don't wait. What the channel asks of Redis is by event and by change of holder, not by request.
 `
 
 const wanted = process.argv.slice(2)
