@@ -1,8 +1,12 @@
 import { isBuiltin } from 'node:module'
 import { join } from 'node:path'
 import { defineConfig, type Plugin } from 'vite'
+import { leaveOutUnused } from './unused-parts.ts'
 
 const root = join(import.meta.dirname, '..')
+
+/** Built-in modules that hardly a run needs, and never at its start. */
+const rarelyUsed = ['child_process', 'http2', 'zlib']
 
 /**
  * `import … from 'node:http'` reads all of its exports at once, and some of them load a second undici: 50 ms of a start. So
@@ -13,7 +17,15 @@ const lazyBuiltins: Plugin = {
   enforce: 'pre',
   // The bundle's own runtime needs `module` before anything else.
   resolveId: name => isBuiltin(name) && !/^(node:)?module$/.test(name) ? `\0${name}.cjs` : null,
-  load: id => id.startsWith('\0') && isBuiltin(id.slice(1, -4)) ? { code: `module.exports = process.getBuiltinModule(${JSON.stringify(id.slice(1, -4))})`, moduleType: 'js' } : null
+  load: id => id.startsWith('\0') && isBuiltin(id.slice(1, -4)) ? { code: passOn(id.slice(1, -4)), moduleType: 'js' } : null
+}
+
+function passOn (name: string): string {
+  const load = `process.getBuiltinModule(${JSON.stringify(name)})`
+  const short = name.replace(/^node:/, '')
+  if (!rarelyUsed.includes(short)) return `module.exports = ${load}`
+  const getters = Object.keys(process.getBuiltinModule(short) as object).map(key => `get ${key} () { return ${load}.${key} }`)
+  return `module.exports = { ${getters.join(', ')} }`
 }
 
 /** Text beyond ASCII makes V8 keep a file in two bytes a character, after decoding it the slow way. Escapes mean the same in strings, patterns and names. */
@@ -31,8 +43,8 @@ export default defineConfig({
   root,
   publicDir: false,
   cacheDir: join(root, 'node_modules/.vite'),
-  plugins: [lazyBuiltins, asciiOnly],
-  resolve: { alias: [{ find: /^undici$/, replacement: join(root, '.config/undici-core.cjs') }] },
+  plugins: [lazyBuiltins, leaveOutUnused, asciiOnly],
+  resolve: { alias: ['undici', 'semver'].map(name => ({ find: new RegExp(`^${name}$`), replacement: join(root, `.config/${name}-core.cjs`) })) },
   ssr: { target: 'node', noExternal: true },
   build: {
     ssr: true,
@@ -47,9 +59,11 @@ export default defineConfig({
         'store-worker': join(root, 'src/trail/store-worker.ts'),
         'reader-worker': join(root, 'src/trail/reader-worker.ts')
       },
+      // It says of itself nothing, and its modules define things only.
+      treeshake: { moduleSideEffects: id => !id.includes('/typebox/') },
       external: ['pg-native', 'bufferutil', 'utf-8-validate'],
       // Two folders deep as the sources are, for whatever is found beside them.
-      output: { format: 'es', entryFileNames: ({ name }) => name === 'main' ? 'main.js' : 'chunks/[name].js', chunkFileNames: 'chunks/[name]-[hash].js', minify: { compress: false, mangle: false, codegen: true } }
+      output: { format: 'es', entryFileNames: ({ name }) => name === 'main' ? 'main.js' : 'chunks/[name].js', chunkFileNames: 'chunks/[name]-[hash].js', codeSplitting: { groups: [{ name: 'builtins', test: /^\0(?:node:)?[a-z_/]+\.cjs$/ }] }, minify: { compress: false, mangle: false, codegen: true } }
     }
   }
 })

@@ -87,4 +87,4 @@ function adviseNextStep ({ rotation, fault }: KeyKeeper): string | undefined {
   return undefined
 }
 
-export default fastifyPlugin(plugAccessKey, { name: 'access-key', dependencies: ['health'], fastify: '5.x' })
+export default fastifyPlugin(plugAccessKey, { name: 'access-key', dependencies: ['health'] })

@@ -83,4 +83,4 @@ function makeLog (app: FastifyInstance): (request: FastifyRequest, given: Advice
   }
 }
 
-export default fastifyPlugin(advice, { name: 'advice', fastify: '5.x', dependencies: ['trail', 'guard', 'team'] })
+export default fastifyPlugin(advice, { name: 'advice', dependencies: ['trail', 'guard', 'team'] })

@@ -118,4 +118,4 @@ function keepToOwnPaths (request: FastifyRequest, _reply: FastifyReply, done: (e
   done(proxyError('request_target_invalid', { message: 'Write this path as the API documents it: the proxy shares what is behind it.' }))
 }
 
-export default fp(channel, { name: 'channel', fastify: '5.x', dependencies: ['health', 'trail', 'access-key', 'guard', 'fleet', 'team', 'upstream'] })
+export default fp(channel, { name: 'channel', dependencies: ['health', 'trail', 'access-key', 'guard', 'fleet', 'team', 'upstream'] })

@@ -1,16 +1,16 @@
-import { Type, type TString } from 'typebox'
+import * as Type from 'typebox'
 
 /**
  * A kind of setting: how its text looks (`schema`), what to say when it doesn't (`expected`), and what it means (`decode`).
  * `decode` is only called with text that fits the schema; it throws an Error whose message completes "NAME …".
  */
 export interface Kind<T> {
-  schema: TString
+  schema: Type.TString
   expected: string
   decode: (text: string) => T
 }
 
-function kind<T> (schema: TString, expected: string, decode: (text: string) => T): Kind<T> {
+function kind<T> (schema: Type.TString, expected: string, decode: (text: string) => T): Kind<T> {
   return { schema, expected, decode }
 }
 

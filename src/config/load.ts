@@ -1,5 +1,5 @@
 import { distance } from 'fastest-levenshtein'
-import { Value } from 'typebox/value'
+import { Check } from 'typebox/value'
 import { checkTogether } from './together.ts'
 import { rows, type Row, type SettingKey, type Settings } from './table.ts'
 
@@ -46,7 +46,7 @@ function loadOne (row: Row, sources: Sources, problems: string[]): unknown {
     return usual === undefined ? undefined : row.kind.decode(usual)
   }
   const shown = row.sensitive ? '(value not shown)' : JSON.stringify(given.text)
-  if (!Value.Check(row.kind.schema, given.text)) {
+  if (!Check(row.kind.schema, given.text)) {
     problems.push(`${given.name} = ${shown}: expected ${row.kind.expected}`)
     return undefined
   }

@@ -75,4 +75,4 @@ function describeMember ({ name, role, lastSeen, requestsToday, refusedToday, da
   return { object: 'member-usage', name, role, last_seen: lastSeen, requests_today: requestsToday, refused_today: refusedToday, daily, open, concurrency }
 }
 
-export default fastifyPlugin(plugConsole, { name: 'console', fastify: '5.x', dependencies: ['team'] })
+export default fastifyPlugin(plugConsole, { name: 'console', dependencies: ['team'] })

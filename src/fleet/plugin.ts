@@ -88,4 +88,4 @@ function logChange ({ log }: FastifyInstance, { size, failure }: Membership, up:
   else log.warn({ instances: size, failure }, 'fleet: Redis is away; requests go on with this instance\'s share of the limits')
 }
 
-export default fp(fleet, { name: 'fleet', fastify: '5.x', dependencies: ['health'] })
+export default fp(fleet, { name: 'fleet', dependencies: ['health'] })

@@ -60,7 +60,7 @@ export default fastifyPlugin(function guard (app: FastifyInstance, { settings }:
   const maxConnections = readMaxConnections(settings.upstreamConnections)
   if (maxConnections !== undefined) app.server.maxConnections = maxConnections
   done()
-}, { name: 'guard', dependencies: ['trail'], fastify: '5.x' })
+}, { name: 'guard', dependencies: ['trail'] })
 
 /** For whoever answers on the raw response: the CORS headers of this request's answer, flat. */
 export function createAnswerHeaders ({ allowedOrigins }: Pick<Settings, 'allowedOrigins'>): (request: FastifyRequest) => readonly string[] {

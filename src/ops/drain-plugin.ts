@@ -29,4 +29,4 @@ function plugDrain (app: FastifyInstance, _options: object, done: () => void): v
   done()
 }
 
-export default fastifyPlugin(plugDrain, { name: 'drain', dependencies: ['health', 'trail'], fastify: '5.x' })
+export default fastifyPlugin(plugDrain, { name: 'drain', dependencies: ['health', 'trail'] })

@@ -70,4 +70,4 @@ function serveQuit (app: FastifyInstance, health: Health): void {
   })
 }
 
-export default fastifyPlugin(plugHealth, { name: 'health', fastify: '5.x' })
+export default fastifyPlugin(plugHealth, { name: 'health' })

@@ -51,10 +51,14 @@ export function collectWhenIdle (): () => void {
 }
 
 /** Node offers the collector to programs under a flag only, which may be set at any time. */
-export function openEngine (): Engine {
+function loadCollector (): (options: object) => void {
   setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as (options: object) => void
   setFlagsFromString('--no-expose-gc')
+  return collect
+}
+
+export function openEngine (): Engine {
   let last: EventLoopUtilization = performance.eventLoopUtilization()
   return {
     utilization () {
@@ -65,7 +69,7 @@ export function openEngine (): Engine {
     },
     heldBytes: () => getHeapStatistics().total_physical_size,
     // The ordinary flavor keeps the emptied pages for later.
-    collect: () => { collect({ type: 'major', execution: 'sync', flavor: 'last-resort' }) },
+    collect: () => { loadCollector()({ type: 'major', execution: 'sync', flavor: 'last-resort' }) },
     nowMs: () => performance.now()
   }
 }

@@ -47,4 +47,4 @@ function serveMetrics (app: FastifyInstance | undefined, registry: Registry): vo
   })
 }
 
-export default fastifyPlugin(plugMetrics, { name: 'metrics', dependencies: ['health', 'trail', 'drain', 'access-key', 'team', 'upstream'], fastify: '5.x' })
+export default fastifyPlugin(plugMetrics, { name: 'metrics', dependencies: ['health', 'trail', 'drain', 'access-key', 'team', 'upstream'] })

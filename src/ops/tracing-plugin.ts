@@ -50,4 +50,4 @@ async function plugTracing (app: FastifyInstance, { settings, program, redact }:
   app.addHook('onClose', async () => { await tracing.stop().catch(() => {}) })
 }
 
-export default fastifyPlugin(plugTracing, { name: 'tracing', dependencies: ['health', 'trail'], fastify: '5.x' })
+export default fastifyPlugin(plugTracing, { name: 'tracing', dependencies: ['health', 'trail'] })

@@ -95,4 +95,4 @@ function flatten ([name, value]: [string, string | string[] | undefined]): strin
   return Array.isArray(value) ? value.flatMap(one => [name, one]) : [name, value]
 }
 
-export default fastifyPlugin(pages, { name: 'pages', fastify: '5.x', dependencies: ['health', 'trail', 'access-key', 'guard', 'team', 'upstream'] })
+export default fastifyPlugin(pages, { name: 'pages', dependencies: ['health', 'trail', 'access-key', 'guard', 'team', 'upstream'] })

@@ -1,4 +1,4 @@
-import { Value } from 'typebox/value'
+import { Check } from 'typebox/value'
 import type { TSchema } from 'typebox'
 import { suggest } from '../config/load.ts'
 
@@ -12,7 +12,7 @@ export function findMistakes (schema: TSchema, value: unknown, path: string): st
   const type = (schema as { type?: string }).type
   if (type === 'object') return isObject(value) ? findInObject(schema as ObjectSchema, value, path) : [describe(schema, value, path)]
   if (type === 'array') return Array.isArray(value) ? value.flatMap((item, index) => findMistakes((schema as unknown as { items: TSchema }).items, item, `${path}[${index}]`)) : [describe(schema, value, path)]
-  return Value.Check(schema, value) ? [] : [describe(schema, value, path)]
+  return Check(schema, value) ? [] : [describe(schema, value, path)]
 }
 
 /**
@@ -22,7 +22,7 @@ export function findMistakes (schema: TSchema, value: unknown, path: string): st
 export function keepFitting (schema: TSchema, value: unknown): unknown {
   const { type, items, properties = {}, patternProperties = {} } = schema as ObjectSchema & { type?: string, items?: TSchema }
   if (type === 'array' && items !== undefined) return Array.isArray(value) ? keepItems(items, value) : undefined
-  if (type !== 'object') return Value.Check(schema, value) ? value : undefined
+  if (type !== 'object') return Check(schema, value) ? value : undefined
   if (!isObject(value)) return undefined
   const ofName = (name: string) => Object.hasOwn(properties, name) ? properties[name] : Object.values(patternProperties)[0]
   return Object.fromEntries(Object.entries(value).map(([name, item]) => {

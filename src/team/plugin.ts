@@ -20,4 +20,4 @@ async function plugTeam (app: FastifyInstance, { settings, stateFolder }: TeamOp
   await plugMembers(app, settings, settings.teamFile, stateFolder)
 }
 
-export default fastifyPlugin(plugTeam, { name: 'team', fastify: '5.x', dependencies: ['health', 'trail', 'guard', 'fleet'] })
+export default fastifyPlugin(plugTeam, { name: 'team', dependencies: ['health', 'trail', 'guard', 'fleet'] })

@@ -1,4 +1,4 @@
-import { Type, type Static } from 'typebox'
+import * as Type from 'typebox'
 import { presetNames } from './presets.ts'
 
 /**
@@ -76,9 +76,9 @@ export const teamSchema = Type.Object({
   members: Type.Record(Type.String({ pattern: memberName }), member, { additionalProperties: false, title: 'an object', description: 'By name: letters, digits and . _ @ + -, at most 64.' })
 }, { additionalProperties: false, title: 'an object' })
 
-export type TeamJson = Static<typeof teamSchema>
-export type MemberJson = Static<typeof member>
-export type TokenJson = Static<typeof token>
+export type TeamJson = Type.Static<typeof teamSchema>
+export type MemberJson = Type.Static<typeof member>
+export type TokenJson = Type.Static<typeof token>
 
 /** `config/team.schema.json`. */
 export function renderTeamSchema (): string {

@@ -150,4 +150,4 @@ async function beginTail (app: FastifyInstance, reading: Reading, tails: Set<Tai
   return reply
 }
 
-export default fp(trailApi, { name: 'trail-api', fastify: '5.x', dependencies: ['health', 'trail', 'team'] })
+export default fp(trailApi, { name: 'trail-api', dependencies: ['health', 'trail', 'team'] })

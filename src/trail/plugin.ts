@@ -67,6 +67,7 @@ async function trail (app: FastifyInstance, options: TrailOptions): Promise<void
     log: (level, what, message) => app.log[level](what, message)
   })
   if (journal.position !== undefined) storing.current.advance(journal.position)
+  app.addHook('onReady', async () => { storing.current?.begin() })
 
   const recorder = new Recorder({ clock, journal, redact, processId })
   app.decorate('trail', recorder)
@@ -150,4 +151,4 @@ function registerHealth (app: FastifyInstance, journal: Journal, storing: Storin
   })
 }
 
-export default fp(trail, { name: 'trail', fastify: '5.x' })
+export default fp(trail, { name: 'trail' })

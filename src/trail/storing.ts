@@ -11,6 +11,8 @@ const workerUrl = new URL(import.meta.url.endsWith('.ts') ? './store-worker.ts' 
 /** Rows are findable within 300 ms: some of it is spent on collecting, as large batches cost less. */
 const collectMs = 75
 const restartMs = 1000
+/** From when everything else is ready. */
+const beginDelayMs = 100
 
 export interface StoringOptions extends StoreWorkerData {
   log: (level: 'info' | 'warn' | 'error', what: Record<string, unknown>, message: string) => void
@@ -38,15 +40,22 @@ export class Storing {
   #report: FeederReport | undefined
   readonly #lag = new Lag()
   #restarts = 0
+  #beginTimer: NodeJS.Timeout | undefined
+  #begun = false
   #stopping = false
   #drained: () => void = () => {}
 
   constructor (options: StoringOptions) {
     this.#options = options
-    this.#start()
   }
 
-  #start (): void {
+  /** Begins the thread, in a moment: the first requests need the processor more. */
+  begin (): void {
+    this.#beginTimer = setTimeout(this.#start, beginDelayMs).unref()
+  }
+
+  readonly #start = (): void => {
+    this.#begun = true
     const { folder, store, retention, proxy } = this.#options
     const data: StoreWorkerData = { folder, store, retention, proxy }
     // The name is what `top -H` shows. No environment: the thread needs none of it.
@@ -121,6 +130,8 @@ export class Storing {
   async stop (position: Position | undefined, timeoutMs: number): Promise<void> {
     this.#stopping = true
     clearTimeout(this.#timer)
+    clearTimeout(this.#beginTimer)
+    if (!this.#begun) this.#start()
     const worker = this.#worker
     if (worker === undefined) return
     await new Promise<void>(resolve => {

@@ -99,4 +99,4 @@ function hideContentType ({ raw }: FastifyRequest, _reply: FastifyReply, _payloa
   done()
 }
 
-export default fp(upstream, { name: 'upstream', fastify: '5.x', dependencies: ['health', 'trail', 'access-key', 'guard', 'team'] })
+export default fp(upstream, { name: 'upstream', dependencies: ['health', 'trail', 'access-key', 'guard', 'team'] })

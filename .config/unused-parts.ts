@@ -1,0 +1,37 @@
+import type { Plugin } from 'vite'
+
+/**
+ * Parts of our packages that this program never uses: half of what would be read at every start. `name` as it is asked for, `by` whom;
+ * `instead` is what the asking module gets, which throws where anything else would do harm.
+ */
+const parts: Array<{ name: string, by: RegExp, instead?: string }> = [
+  // Compilers for the schemas of routes, which have none (src/app.ts).
+  { name: '@fastify/ajv-compiler', by: /\/fastify\// },
+  { name: '@fastify/fast-json-stringify-compiler', by: /\/fastify\// },
+  // `app.inject`, for tests.
+  { name: 'light-my-request', by: /\/fastify\// },
+  // Threads that write a log.
+  { name: 'thread-stream', by: /\/pino\// },
+  // Exemplars, which are off.
+  { name: '@opentelemetry/api', by: /\/prom-client\// },
+  // HTTP/2 and SOCKS, which are not spoken to the API.
+  { name: './client-h2.js', by: /\/undici\// },
+  { name: './socks5-proxy-agent', by: /\/undici\// },
+  // A second parser, off by default; and the first one for processors that lack SIMD, which Node.js 24 does not run on.
+  { name: './parser-h1.js', by: /\/undici\//, instead: '{ getMiloEnabled: () => false }' },
+  { name: '../llhttp/llhttp-wasm.js', by: /\/undici\// },
+  // Bodies of forms: bodies here are bytes.
+  { name: '../web/fetch/body.js', by: /\/undici\/lib\/dispatcher\// },
+  { name: '../web/fetch/formdata', by: /\/undici\/lib\/core\//, instead: '{}' },
+  { name: '../web/webidl', by: /\/undici\/lib\/core\//, instead: '{ webidl: { is: { FormData: () => false } } }' }
+]
+
+const refusal = '() => { throw new Error(\'left out of this build: .config/unused-parts.ts\') }'
+const prefix = '\0unused:'
+
+export const leaveOutUnused: Plugin = {
+  name: 'leave-out-unused',
+  enforce: 'pre',
+  resolveId: (name, importer = '') => parts.some(part => part.name === name && part.by.test(importer)) ? `${prefix}${name}.cjs` : null,
+  load: id => id.startsWith(prefix) ? { code: `module.exports = ${parts.find(({ name }) => id === `${prefix}${name}.cjs`)?.instead ?? refusal}`, moduleType: 'js' } : null
+}
