@@ -24,14 +24,16 @@ interface SpawnOptions {
   environment?: Record<string, string | undefined>
   /** Node's own options. */
   nodeOptions?: string[]
+  /** Another program than the one in `src`. */
+  program?: string
 }
 
 /** `izuma-proxy …`, under way. */
-export function spawnMain (words: string[], { cwd, environment = {}, nodeOptions = [] }: SpawnOptions): ChildProcess {
+export function spawnMain (words: string[], { cwd, environment = {}, nodeOptions = [], program = main }: SpawnOptions): ChildProcess {
   const { PATH, HOME, NODE_COMPILE_CACHE: cache } = process.env
   // By its path here, as the other process may be somewhere else.
   const inherited = { PATH, HOME, ...cache !== undefined && { NODE_COMPILE_CACHE: resolvePath(cache) } }
-  return spawn(process.execPath, [...nodeOptions, main, ...words], { cwd, env: { ...inherited, ...environment }, stdio: ['ignore', 'pipe', 'pipe'] })
+  return spawn(process.execPath, [...nodeOptions, program, ...words], { cwd, env: { ...inherited, ...environment }, stdio: ['ignore', 'pipe', 'pipe'] })
 }
 
 /** `izuma-proxy …`, to its end. */
