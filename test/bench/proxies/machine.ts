@@ -1,6 +1,6 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { openSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { makeAuthority } from '../../support/certificates.ts'
 import { waitFor } from '../../support/wait-for.ts'
@@ -9,6 +9,8 @@ import type { Bench, Contestant } from './contestants.ts'
 /** The proxy alone on the first core; the API and the load on the second. */
 export const proxyCore = '0'
 export const otherCore = '1'
+
+const echoModule = '/usr/lib/nginx/modules/ngx_http_echo_module.so'
 
 export interface Running { child: ChildProcess, pid: number, stop (): Promise<void> }
 
@@ -29,7 +31,10 @@ export function start (command: string[], core: string, folder: string, name: st
   }
 }
 
-/** nginx as the API: TLS, about 1 KB of JSON, an X-Request-ID that begins with the time as the API's do. Below /v3/devices/big/ are its files; uploads there go to whoever takes them at the port after its own. */
+/**
+ * nginx as the API: TLS, about 1 KB of JSON, an X-Request-ID that begins with the time as the API's do. /v3/devices/far answers 80 ms
+ * later (Debian: libnginx-mod-http-echo). Below /v3/devices/big/ are its files; uploads there go to whoever takes them at the port after its own.
+ */
 export async function startApi (folder: string, port: number): Promise<Running> {
   const authority = makeAuthority()
   const { cert, key } = authority.issue()
@@ -38,6 +43,7 @@ export async function startApi (folder: string, port: number): Promise<Running> 
   writeFileSync(join(folder, 'api.key'), key, { mode: 0o600 })
   const body = JSON.stringify({ object: 'list', limit: 50, has_more: false, data: Array.from({ length: 5 }, (_, index) => ({ id: index.toString(16).padStart(32, '0'), object: 'device', state: 'registered', name: `device ${index}`, note: 'x'.repeat(80) })) })
   writeFileSync(join(folder, 'api.conf'), `
+${existsSync(echoModule) ? `load_module ${echoModule};` : ''}
 user root; worker_processes 1; daemon off; pid ${folder}/api.pid; error_log ${folder}/api-error.log;
 events { worker_connections 4096; }
 http {
@@ -48,6 +54,7 @@ http {
     listen 127.0.0.1:${port} ssl; listen [::1]:${port} ssl; ssl_certificate ${folder}/api.crt; ssl_certificate_key ${folder}/api.key;
     keepalive_requests 10000000; keepalive_timeout 600s; client_max_body_size 0; proxy_request_buffering off; proxy_http_version 1.1;
     location /v3/devices/big/ { alias ${folder}/; if ($request_method = POST) { proxy_pass http://127.0.0.1:${port + 1}; } }
+    ${existsSync(echoModule) ? 'location = /v3/devices/far { echo_sleep 0.08; echo_exec /; }' : ''}
     location / { default_type application/json; add_header X-Request-ID $time$rest; return 200 '${body}'; }
   }
 }`)
