@@ -51,6 +51,7 @@ export type GapReason =
   | 'channel_displaced' // a connection from outside had the channel for a while
   | 'holder_lost' // the instance that held the channel ended without letting go of it, with what it had received
   | 'message_unreadable' // a message arrived that is none of the API's shape
+  | 'proxy_restarted' // the log of the process before is gone, with what a channel had not heard of it
   | 'overflow' // more came than could be held
 
 export interface LoggedEvent extends Omit<NewEvent, 'text'> {

@@ -44,6 +44,9 @@ export class Incidents {
     this.#noteGap('holder_lost')
   }
 
+  /** What the process before had for listeners that come back. */
+  noteRestart (): void { this.#noteGap('proxy_restarted') }
+
   #noteRecreated (): void {
     const { logger, restore } = this.#parts
     logger.warn('the API had lost the notification channel: events may be missing, subscriptions are set again')

@@ -211,7 +211,8 @@ function findStart ({ parts: { log } }: ChannelRoom, { headers, target }: Fastif
   const last = headers['last-event-id'] ?? new URLSearchParams(target.query).get('after')
   if (typeof last !== 'string' || last === '') return { position: log.head, lost: false }
   const position = log.positionOf(last)
-  return position === undefined ? { position: log.first - 1, lost: true } : { position, lost: false }
+  // The log may begin with a gap that says so already.
+  return position === undefined ? { position: log.first - 1, lost: (log.at(log.first)?.gap ?? null) === null } : { position, lost: false }
 }
 
 function refuseBeyondLimit ({ fanOut, parts: { limits } }: ChannelRoom): void {

@@ -19,6 +19,7 @@ import { Listeners } from './listeners.ts'
 import { LogReader } from './log-reader.ts'
 import type { Places } from './places.ts'
 import { RecentUids } from './recent-uids.ts'
+import { Resumption } from './resumption.ts'
 import { restoreSubscriptions } from './restore.ts'
 import type { Sharing } from './sharing.ts'
 import { Standings, type Standing } from './standing.ts'
@@ -69,6 +70,7 @@ export class ChannelRoom {
   readonly places: Places
   readonly #standings: Standings
   readonly #succession: Succession
+  readonly #resumption: Resumption
   /** Entries of device requests whose own answer is still under way; facts learned meanwhile go straight into them. */
   readonly asking = new Map<string, OpenEntry>()
   #leased = false
@@ -105,6 +107,7 @@ export class ChannelRoom {
       takenBy: () => this.link.takenBy,
       restore: () => restoreSubscriptions({ ...parts, calls: this.calls, subscriptions: this.subscriptions })
     })
+    this.#resumption = new Resumption({ ...parts, channels: this.channels, noteGap: () => this.incidents.noteRestart() })
   }
 
   get fanOut (): FanOut { return this.listeners.fanOut }
@@ -121,6 +124,7 @@ export class ChannelRoom {
       this.routing.receive(event)
       this.fanOut.wakeAll()
     })
+    if (!sharing.isShared) this.#resumption.begin()
     sharing.onWanted(() => this.#wantedElsewhere())
     sharing.lease.hold({ gained: () => this.#setLeased(true), lost: () => this.#setLeased(false) })
     this.#sweep = setInterval(() => this.#runSweep(), sweepMs)
@@ -134,6 +138,7 @@ export class ChannelRoom {
   async stop (): Promise<void> {
     await this.handOver()
     clearInterval(this.#sweep)
+    if (!this.parts.sharing.isShared) this.#resumption.end()
   }
 
   /** The upstream connection is made, kept or let go as needed. One that is open is kept while nobody can say whose it is. */

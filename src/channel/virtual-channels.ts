@@ -107,6 +107,11 @@ export class VirtualChannels {
     return channel.open > 0 ? 0 : head - (channel.left.at(-1)?.position ?? head)
   }
 
+  /** No channel has anything to hear that it may not have. */
+  allHeard (head: number): boolean {
+    return [...this.#channels.values()].every(channel => channel.open === 0 && this.queued(channel, head) === 0)
+  }
+
   expire (nowMs: number): void {
     for (const [key, channel] of this.#channels) {
       if (channel.open > 0) this.#use(channel, nowMs)
