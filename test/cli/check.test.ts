@@ -1,9 +1,8 @@
 import { writeFileSync } from 'node:fs'
-import { createServer } from 'node:http'
-import { connect, type AddressInfo, type Socket } from 'node:net'
 import { join } from 'node:path'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { startSandbox } from '../../src/sandbox/index.ts'
+import { startForwardProxy } from '../support/forward-proxy.ts'
 import { makeFolder, runHere } from '../support/terminal.ts'
 
 t.test('check says what is right, and exits 1 with a way out when something is not', async t => {
@@ -52,19 +51,3 @@ t.test('check finds what start would fail over: certificates, the store, a forwa
   t.match(unheeded, { code: 1, stdout: /warn +proxy +https_proxy is set, and not obeyed\n +-> set IZUMA_HTTPS_PROXY/ })
   t.equal(forward.tunnels, 1)
 })
-
-async function startForwardProxy (t: Test): Promise<{ url: string, tunnels: number }> {
-  const forward = { url: '', tunnels: 0 }
-  const server = createServer().on('connect', ({ url = '' }, client: Socket) => {
-    forward.tunnels++
-    const upstream = connect(Number(url.split(':')[1]), '127.0.0.1', () => {
-      client.write('HTTP/1.1 200 Connection Established\r\n\r\n')
-      client.pipe(upstream).pipe(client)
-    })
-    for (const socket of [client, upstream]) socket.on('error', () => {}).on('close', () => { client.destroy(); upstream.destroy() })
-  })
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  t.teardown(() => { server.close() })
-  forward.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  return forward
-}
