@@ -6,7 +6,7 @@ import type { ExchangeContext } from './context.ts'
 import { Exchange } from './exchange.ts'
 import { completeHeaders, hasBody } from './forwarding.ts'
 import type { TimeLimits } from './time-limits.ts'
-import { findHandshakeFault, handshakeHeaders } from './upgrade.ts'
+import { findHandshakeFault, handshakeHeaders, watchHandshake } from './upgrade.ts'
 
 export type TimeLimitsOf = (canonicalPath: string, accept: string | undefined) => TimeLimits
 
@@ -21,6 +21,7 @@ export function makeForwarder (context: ExchangeContext, host: string, timeLimit
     const fault = request.upgrade === null ? undefined : findHandshakeFault(request)
     if (fault !== undefined) return refuse(proxyError('header_invalid', { message: fault }))
     if (key === undefined) return refuse(proxyError('access_key_unavailable'))
+    if (request.upgrade !== null) watchHandshake(request.upgrade)
     request.entry.key_fingerprint = key.fingerprint
     request.server.trail.record(request.entry, error => {
       if (error !== undefined) return refuse(error)

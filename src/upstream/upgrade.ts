@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { ServerResponse, type IncomingMessage, type Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { UpgradeSocket } from '../decorations.ts'
 import { proxyError } from '../errors.ts'
 import type { ExchangeContext } from './context.ts'
 import type { AnswerHeaders } from './forwarding.ts'
@@ -64,11 +65,23 @@ export function findHandshakeFault ({ method, headers }: FastifyRequest): string
   return undefined
 }
 
+/**
+ * Until a WebSocket is open nobody reads from its client, and one that leaves would be sent upstream all the same. This looks just
+ * so far ahead as to notice; what comes early stays where it is.
+ */
+export function watchHandshake ({ socket }: UpgradeSocket): void {
+  socket.once('end', destroyThis)
+  socket.read(0)
+}
+
+function destroyThis (this: Duplex): void { this.destroy() }
+
 /** Upstream said 101: say so to the client, if what it said is right, and join the two. */
 export function acceptUpgrade (context: ExchangeContext, request: FastifyRequest, reply: FastifyReply, headers: AnswerHeaders, raw: string[], upstream: Duplex): void {
   const fault = findAnswerFault(request, headers)
   const { socket } = request.upgrade as NonNullable<FastifyRequest['upgrade']>
   upstream.on('error', () => {})
+  socket.off('end', destroyThis)
   // A byte that came before our 101 is no frame: it may be meant for whoever parses this connection next (CVE-2026-2833).
   if (fault !== undefined || socket.destroyed || hasEarlyBytes(request)) {
     upstream.destroy()
