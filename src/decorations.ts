@@ -137,6 +137,8 @@ export interface UpstreamRequest {
   signal?: AbortSignal
   /** Milliseconds until the headers must be there. */
   headersTimeoutMs?: number
+  /** For everybody who uses the proxy, and no answer to a member: goes first when connections to the API are short. */
+  isHousekeeping?: boolean
   /** Called when the request goes out on a connection: once, or twice if a kept one had just been closed by the API. */
   onSent?: () => void
 }

@@ -76,6 +76,11 @@ export const catalogue = {
     message: 'The proxy is shutting down.',
     solve: 'Send the request again: another instance, or this one after its restart, takes it.'
   },
+  upstream_busy: {
+    code: 503,
+    message: 'All connections to the API are taken, so nothing was sent: ask for less at once, or raise PROXY_UPSTREAM_CONNECTIONS.',
+    solve: 'It may be sent again, after as many seconds as `Retry-After` says. Each answer that is not finished holds a connection, long polls and downloads too: ask for less at once, or raise `PROXY_UPSTREAM_CONNECTIONS`. `PROXY_UPSTREAM_QUEUE_TIMEOUT` and `PROXY_UPSTREAM_QUEUE` set how long and how many may wait. If others get `upstream_timeout` meanwhile, the API is slow or away.'
+  },
   upstream_unreachable: {
     code: 502,
     message: 'The API host could not be reached.',
@@ -181,6 +186,14 @@ export function proxyError (type: ErrorType, details: ProxyErrorDetails = {}): P
 
 export function isProxyError (error: unknown): error is ProxyError {
   return error instanceof Error && 'type' in error && typeof error.type === 'string' && Object.hasOwn(catalogue, error.type)
+}
+
+/** Types that say of a request which was recorded already that the proxy itself did not let it go: nothing was sent. */
+const refusals: ReadonlySet<unknown> = new Set<ErrorType>(['access_key_unavailable', 'trail_unavailable', 'upstream_busy'])
+
+/** Upstream never saw it, and not for want of trying. */
+export function isRefusal (error: unknown): boolean {
+  return isProxyError(error) && refusals.has(error.type)
 }
 
 /** The body of an answer in the proxy's own name, in the shape of the API's own errors. */

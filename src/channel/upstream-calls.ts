@@ -1,6 +1,6 @@
 import type { TrailService, OpenEntry } from '../trail/record.ts'
 import type { UpstreamAnswer, UpstreamRequest, UpstreamService } from '../decorations.ts'
-import { isProxyError } from '../errors.ts'
+import { isProxyError, isRefusal } from '../errors.ts'
 
 export interface SmallAnswer { status: number, headers: UpstreamAnswer['headers'], text: string }
 
@@ -17,10 +17,11 @@ export class UpstreamCalls {
     this.#trail = trail
   }
 
+  /** @param parentId of the member's request that needs it; without one it is for all members */
   async call (request: UpstreamRequest, parentId = ''): Promise<SmallAnswer> {
     const entry = await this.begin(request.method, request.path, parentId)
     try {
-      const answer = await sendFor(this.#upstream, entry, request)
+      const answer = await sendFor(this.#upstream, entry, { ...request, isHousekeeping: parentId === '' })
       const text = await readText(answer)
       entry.answeredAt = performance.now()
       this.#trail.close(entry, { outcome: 'answered' })
@@ -46,9 +47,8 @@ export function record (trail: TrailService, entry: OpenEntry): Promise<void> {
 
 /** Sends and writes into the entry what the answer's head tells. The entry must have been recorded. */
 export async function sendFor (upstream: Pick<UpstreamService, 'send'>, entry: OpenEntry, request: UpstreamRequest): Promise<UpstreamAnswer> {
-  entry.attempts++
   entry.sentAt = performance.now()
-  const answer = await upstream.send(request)
+  const answer = await upstream.send({ ...request, onSent: () => { entry.attempts++ } })
   entry.status = answer.status
   entry.ttfb_ms = performance.now() - entry.openedAt
   const requestId = answer.headers['x-request-id']
@@ -57,7 +57,7 @@ export async function sendFor (upstream: Pick<UpstreamService, 'send'>, entry: O
 }
 
 export function describeFailure (error: unknown): Partial<Pick<OpenEntry, 'outcome' | 'error_type'>> {
-  return { outcome: 'failed', error_type: isProxyError(error) ? error.type : 'internal_error' }
+  return { outcome: isRefusal(error) ? 'refused' : 'failed', error_type: isProxyError(error) ? error.type : 'internal_error' }
 }
 
 export async function readText ({ body }: UpstreamAnswer): Promise<string> {

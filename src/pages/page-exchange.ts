@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { UpstreamAnswer } from '../decorations.ts'
-import { proxyError } from '../errors.ts'
+import { isRefusal, proxyError } from '../errors.ts'
 import type { OpenEntry, Outcome } from '../trail/record.ts'
 import type { ListRequest } from './list-request.ts'
 import { acceptedEncoding } from './page-body.ts'
@@ -41,7 +41,7 @@ export async function sendForPage (context: PageContext, query: string): Promise
     noteAnswer(entry, answer)
     return { answer, entry, close }
   } catch (error) {
-    close({ outcome: signal.aborted ? 'client_aborted' : entry.recorded ? 'failed' : 'refused', ...describeError(error) })
+    close({ outcome: signal.aborted ? 'client_aborted' : isRefusal(error) ? 'refused' : 'failed', ...describeError(error) })
     throw error
   }
 }

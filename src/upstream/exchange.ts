@@ -2,8 +2,9 @@ import type { Duplex } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Dispatcher } from 'undici'
 import type { Secret } from '../access-key/secret.ts'
-import { proxyError, type ErrorType } from '../errors.ts'
+import { proxyError, type ErrorType, type ProxyError } from '../errors.ts'
 import type { Waiting } from './answer-watch.ts'
+import type { QueuedRequest, Sender } from './connection-queue.ts'
 import type { ConnectionUser, TrackedClient } from './connections.ts'
 import type { ExchangeContext } from './context.ts'
 import { classifyFailure, maySendAgain } from './failures.ts'
@@ -21,7 +22,7 @@ const clientGone = new Error('the client left')
  * One request and its answer, as undici sees them: raw headers in and out, chunks written straight onto the response.
  * Owns what http-proxy's own handler would: error mapping, backpressure, abort in both directions.
  */
-export class Exchange implements Dispatcher.DispatchHandler, ConnectionUser, Waiting {
+export class Exchange implements Sender, ConnectionUser, Waiting {
   declare connection?: TrackedClient
   place = -1
   deadlineMs = Infinity
@@ -32,6 +33,8 @@ export class Exchange implements Dispatcher.DispatchHandler, ConnectionUser, Wai
   readonly #key: Secret
   readonly #limits: TimeLimits
   #options!: Dispatcher.DispatchOptions
+  /** While all connections are taken. */
+  #queued: QueuedRequest | undefined
   #controller: Dispatcher.DispatchController | undefined
   #transform: BodyTransform | undefined
   #errorReader: ErrorReader | undefined
@@ -55,7 +58,7 @@ export class Exchange implements Dispatcher.DispatchHandler, ConnectionUser, Wai
     if (this.#gone) return
     this.#options = options
     this.request.entry.sentAt = performance.now()
-    this.context.connections.dispatch(options, this)
+    this.#queued = this.context.connections.dispatch(options, this)
   }
 
   onRequestStart (controller: Dispatcher.DispatchController): void {
@@ -63,6 +66,7 @@ export class Exchange implements Dispatcher.DispatchHandler, ConnectionUser, Wai
     if (this.#gone) return controller.abort(clientGone)
     this.#reused = this.connection?.reused ?? false
     this.#started = true
+    if (this.#queued !== undefined) this.#endWait()
     // With a body nothing is written before its first piece is there, and that may never come.
     if (this.#options.body === null) this.request.entry.attempts++
     this.context.watch.await(this, this.#limits.headersTimeout)
@@ -160,6 +164,19 @@ export class Exchange implements Dispatcher.DispatchHandler, ConnectionUser, Wai
     this.context.answerError(this.request, this.reply, proxyError(failure, { cause: error }))
   }
 
+  /** No connection was free for it. */
+  onRefused (error: ProxyError): void {
+    this.request.entry.sentAt = 0
+    this.request.entry.outcome = 'refused'
+    this.context.answerError(this.request, this.reply, error)
+  }
+
+  /** What it waited for a connection is our share of the time, not the API's. */
+  #endWait (): void {
+    this.#queued = undefined
+    this.request.entry.sentAt = performance.now()
+  }
+
   #maySendAgain (failure: ErrorType): boolean {
     return maySendAgain({
       method: this.request.method,
@@ -218,7 +235,7 @@ export class Exchange implements Dispatcher.DispatchHandler, ConnectionUser, Wai
   readonly #onClientClose = (): void => {
     if (this.reply.raw.writableFinished) return
     this.#gone = true
-    this.#controller?.abort(clientGone)
+    if (this.#queued?.leave() !== true) this.#controller?.abort(clientGone)
   }
 }
 

@@ -1,7 +1,8 @@
 import type { Dispatcher } from 'undici'
 import type { AccessKeyService, Secret } from '../access-key/secret.ts'
 import type { UpstreamAnswer, UpstreamRequest } from '../decorations.ts'
-import { proxyError, type ErrorType } from '../errors.ts'
+import { proxyError, type ErrorType, type ProxyError } from '../errors.ts'
+import type { QueuedRequest, Sender } from './connection-queue.ts'
 import type { Connections, ConnectionUser, TrackedClient } from './connections.ts'
 import { classifyFailure, maySendAgain } from './failures.ts'
 import { completeHeaders, type AnswerHeaders } from './forwarding.ts'
@@ -22,8 +23,7 @@ export function makeSend (connections: Connections, accessKey: AccessKeyService,
       bodyTimeout: usual.bodyTimeout
     }
     return new Promise((resolve, reject) => {
-      const receiver = new Receiver({ connections, options, accessKey, key, resolve, reject, signal: request.signal, onSent: request.onSent })
-      connections.dispatch(options, receiver)
+      new Receiver({ connections, options, accessKey, key, resolve, reject, signal: request.signal, onSent: request.onSent }).send(request.isHousekeeping)
     })
   }
 }
@@ -40,24 +40,34 @@ interface Receiving {
 }
 
 /** Turns undici's callbacks into an answer whose body is pulled: nothing is read ahead of the reader. */
-class Receiver implements Dispatcher.DispatchHandler, ConnectionUser {
+class Receiver implements Sender, ConnectionUser {
   declare connection?: TrackedClient
   readonly #receiving: Receiving
   readonly #body = new PulledBody()
   #attempts = 0
   #reused = false
   #answerBegan = false
+  #queued: QueuedRequest | undefined
 
   constructor (receiving: Receiving) {
     this.#receiving = receiving
   }
 
+  send (isHousekeeping = false): void {
+    const { connections, options, signal } = this.#receiving
+    this.#queued = connections.dispatch(options, this, isHousekeeping)
+    if (this.#queued === undefined || signal === undefined) return
+    signal.addEventListener('abort', this.#leave, { once: true })
+    if (signal.aborted) this.#leave()
+  }
+
   onRequestStart (controller: Dispatcher.DispatchController): void {
     const { signal, onSent } = this.#receiving
+    signal?.removeEventListener('abort', this.#leave)
     this.#attempts++
     this.#reused = this.connection?.reused ?? false
     onSent?.()
-    const abort = () => controller.abort(signal?.reason instanceof Error ? signal.reason : new Error('aborted'))
+    const abort = () => controller.abort(reasonOf(signal))
     if (signal?.aborted) return abort()
     signal?.addEventListener('abort', abort, { once: true })
     this.#body.onFinished = () => signal?.removeEventListener('abort', abort)
@@ -94,11 +104,26 @@ class Receiver implements Dispatcher.DispatchHandler, ConnectionUser {
     this.#body.finish(failure)
   }
 
+  /** No connection was free for it. */
+  onRefused (error: ProxyError): void {
+    this.#receiving.signal?.removeEventListener('abort', this.#leave)
+    this.#receiving.reject(error)
+  }
+
+  /** Whoever asked has given up before its turn came. */
+  readonly #leave = (): void => {
+    if (this.#queued?.leave() === true) this.#receiving.reject(proxyError('upstream_busy', { cause: reasonOf(this.#receiving.signal) }))
+  }
+
   #maySendAgain (failure: ErrorType): boolean {
     const { options: { method, body }, signal } = this.#receiving
     if (signal?.aborted === true) return false
     return maySendAgain({ method, hasBody: body !== null, reusedConnection: this.#reused, answerBegan: this.#answerBegan, attempts: this.#attempts, failure })
   }
+}
+
+function reasonOf (signal: AbortSignal | undefined): Error {
+  return signal?.reason instanceof Error ? signal.reason : new Error('aborted')
 }
 
 class PulledBody implements AsyncIterable<Buffer> {
