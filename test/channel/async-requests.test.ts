@@ -231,6 +231,7 @@ t.test('kill -9 loses no request that was let through', async t => {
   await ended
   t.ok(accepted.length >= 40)
   const after = await startChannelProxy(t, { api, folder })
+  t.match(await after.connect('ada').closed, { code: 1012 }, 'the killed one may have had events')
   const ada = after.connect('ada')
   await Promise.all([ada.opened, after.ready()])
   for (const { device } of sensors) api.deviceRequests.setReachability(device, 'reachable')

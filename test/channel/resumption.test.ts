@@ -1,7 +1,7 @@
 import { cpSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { startSandbox } from '../../src/sandbox/index.ts'
 import { notify, payloads, startChannelProxy, type ChannelProxy } from '../support/channel-proxy.ts'
 
@@ -9,7 +9,7 @@ import { notify, payloads, startChannelProxy, type ChannelProxy } from '../suppo
 
 const pull = (proxy: ChannelProxy, member: string) => proxy.ask(member, 'GET', '/v2/notification/pull')
 
-async function startFirst (test: typeof t): Promise<ChannelProxy> {
+async function startFirst (test: Test): Promise<ChannelProxy> {
   const api = await startSandbox({ quiet: true, devices: 5 })
   const proxy = await startChannelProxy(test, { api })
   test.teardown(() => api.close())
@@ -17,7 +17,7 @@ async function startFirst (test: typeof t): Promise<ChannelProxy> {
 }
 
 /** The next proxy, after one that was killed: with what was in its folder at that moment. */
-async function killAndStart (test: typeof t, before: ChannelProxy): Promise<ChannelProxy> {
+async function killAndStart (test: Test, before: ChannelProxy): Promise<ChannelProxy> {
   const folder = mkdtempSync(join(tmpdir(), 'izuma-killed-'))
   cpSync(before.folder, folder, { recursive: true, filter: path => !path.endsWith('lock') })
   await before.close()
