@@ -51,7 +51,7 @@ test('the built program does what the sources do', { timeout: 120_000 }, async t
   const settings = settingsFor(sandbox, cwd)
 
   await t.test('methods, bodies and whole lists', async t => {
-    const { url, stop } = await startProcess(t, settings, { cwd, program })
+    const { url, stop } = await startProcess(t, [...settings, '--health-listen', '127.0.0.1:0'], { cwd, program })
     t.equal((await ask(url, '/v3/devices?limit=2')).status, 200)
     t.equal((await ask(url, '/v3/devices', { method: 'HEAD' })).status, 200)
     for (const [name, framing] of [['sized', {}], ['chunked', { 'Transfer-Encoding': 'chunked' }]] as const) {
