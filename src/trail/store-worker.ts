@@ -1,3 +1,6 @@
+import { readlinkSync } from 'node:fs'
+import { setPriority } from 'node:os'
+import { basename } from 'node:path'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { KnownProxy } from './bundle-context.ts'
 import { JournalReader } from './journal-reader.ts'
@@ -24,6 +27,19 @@ export type FromStoreWorker =
   | { type: 'log', level: 'info' | 'warn' | 'error', what: Record<string, unknown>, message: string }
   | { type: 'drained' }
 
+/** As `nice` counts; enough to let requests go first, and to keep up when they take all of a processor. */
+const niceness = 5
+
+/** Where threads have priorities of their own (Linux): whoever waits for an answer goes before what nobody waits for. */
+function stepBack (): void {
+  try {
+    setPriority(Number(basename(readlinkSync('/proc/thread-self'))), niceness)
+  } catch {
+    // Elsewhere it is the process that has one.
+  }
+}
+
+stepBack()
 const port = parentPort
 if (port === null) throw new Error('store-worker runs in a worker thread')
 const data = workerData as StoreWorkerData

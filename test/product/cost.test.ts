@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { Agent, get } from 'node:http'
 import { join } from 'node:path'
 import { test, type Test } from 'tap'
@@ -77,6 +77,21 @@ function readCollections (output: string): Map<string, { allocated: number, prom
     byThread.set(thread, { allocated: sum.allocated + Number(allocated), promoted: sum.promoted + Number(promoted ?? 0) })
   }
   return byThread
+}
+
+test('the trail\'s thread lets requests go first', { skip: process.platform !== 'linux' && 'threads have priorities of their own on Linux', timeout: 60_000 }, async t => {
+  const { proxy, ask } = await start(t)
+  await askMany(ask, 1, 1)
+  const niceness = () => Object.fromEntries(readdirSync(`/proc/${proxy.pid}/task`).map(id => readThread(`/proc/${proxy.pid}/task/${id}/stat`)))
+  const found = await waitFor('the thread', niceness, threads => (threads['trail-store'] ?? 0) > 0)
+  t.equal(found['trail-store'], 5)
+  t.equal(found['node-MainThread'] ?? found['node'], 0)
+})
+
+/** Name and niceness, the 19th field. */
+function readThread (path: string): [string, number] {
+  const [, name = '', rest = ''] = /\((.*)\) (.*)/.exec(readFileSync(path, 'utf8')) ?? []
+  return [name, Number(rest.split(' ')[16])]
 }
 
 test('a request allocates little, and nothing of it outlives the answer', { timeout: 120_000 }, async t => {
