@@ -56,8 +56,8 @@ Not worth it: shorter names in the program, a larger young generation at the sta
   room on, 1.7 × stock would be at most 6 % above the bare way. Of ours some 25 % is our own code, spread over all rooms; the rest is sockets,
   TLS, Node's HTTP server and undici. A room costs at most 10 %, but for the log line: 17 % in the one run of all rooms, 5 % in another of 15
   rounds; alone it takes 4 µs and its share of a write.
-- Nearly: 90 MB idle (86 to 94 measured) and 150 MB after load (131 to 180, half a minute after it; up to 230 during it).
-- Not reached: a start in 250 ms (470 to 800 here; a bare Node process that proxies one request by node:https takes a third of it), p99 added
+- Nearly: 90 MB idle (90 to 94 measured) and 150 MB after load (131 to 180, half a minute after it; up to 230 during it).
+- Not reached: a start in 250 ms (480 to 890 here; a bare Node process that proxies one request by node:https takes a third of it), p99 added
   at most 2.3 ms (3 to 5), the first request in 1.2 round trips (1.38 to 1.48: code that runs for the first time), 2,500 req/s at a distance
   (2,084 to 2,172: the machine).
 - This machine decides much: its random memory access takes 58 ns or 230, a page fault 0.4 µs or 15, and it changes within seconds, while
