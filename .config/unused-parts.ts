@@ -19,9 +19,8 @@ const parts: Array<{ name: string, by: RegExp, instead?: string }> = [
   // HTTP/2 and SOCKS, which are not spoken to the API.
   { name: './client-h2.js', by: /\/undici\// },
   { name: './socks5-proxy-agent', by: /\/undici\// },
-  // A second parser, off by default; and the first one for processors that lack SIMD, which Node.js 24 does not run on.
+  // A second parser, off by default.
   { name: './parser-h1.js', by: /\/undici\//, instead: '{ getMiloEnabled: () => false }' },
-  { name: '../llhttp/llhttp-wasm.js', by: /\/undici\// },
   // Bodies of forms: bodies here are bytes.
   { name: '../web/fetch/body.js', by: /\/undici\/lib\/dispatcher\// },
   { name: '../web/fetch/formdata', by: /\/undici\/lib\/core\//, instead: '{}' },

@@ -59,6 +59,7 @@ function loadCollector (): (options: object) => void {
 }
 
 export function openEngine (): Engine {
+  let collect: ReturnType<typeof loadCollector> | undefined
   let last: EventLoopUtilization = performance.eventLoopUtilization()
   return {
     utilization () {
@@ -69,7 +70,7 @@ export function openEngine (): Engine {
     },
     heldBytes: () => getHeapStatistics().total_physical_size,
     // The ordinary flavor keeps the emptied pages for later.
-    collect: () => { loadCollector()({ type: 'major', execution: 'sync', flavor: 'last-resort' }) },
+    collect: () => { (collect ??= loadCollector())({ type: 'major', execution: 'sync', flavor: 'last-resort' }) },
     nowMs: () => performance.now()
   }
 }

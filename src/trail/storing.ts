@@ -41,7 +41,6 @@ export class Storing {
   readonly #lag = new Lag()
   #restarts = 0
   #beginTimer: NodeJS.Timeout | undefined
-  #begun = false
   #stopping = false
   #drained: () => void = () => {}
 
@@ -55,7 +54,7 @@ export class Storing {
   }
 
   readonly #start = (): void => {
-    this.#begun = true
+    this.#beginTimer = undefined
     const { folder, store, retention, proxy } = this.#options
     const data: StoreWorkerData = { folder, store, retention, proxy }
     // The name is what `top -H` shows. No environment: the thread needs none of it.
@@ -131,7 +130,8 @@ export class Storing {
     this.#stopping = true
     clearTimeout(this.#timer)
     clearTimeout(this.#beginTimer)
-    if (!this.#begun) this.#start()
+    // A proxy that never got ready leaves what an earlier run left to the next one.
+    if (this.#beginTimer !== undefined) this.#start()
     const worker = this.#worker
     if (worker === undefined) return
     await new Promise<void>(resolve => {
