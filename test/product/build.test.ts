@@ -86,6 +86,21 @@ test('the built program does what the sources do', { timeout: 120_000 }, async t
     t.equal((await ask(url, '/v3/devices?limit=2')).status, 200)
   })
 
+  await t.test('a team, small and large', async t => {
+    const add = ['team', 'add', 'ada', '--team-file', 'team.json', '--json']
+    const { token } = JSON.parse((await runCommand(add, { cwd, program })).stdout) as { token: string }
+    const path = join(cwd, 'team.json')
+    const team = JSON.parse(readFileSync(path, 'utf8')) as { members: Record<string, unknown> }
+    const { url } = await startProcess(t, [...settings, '--team-file', 'team.json'], { cwd, program })
+    t.equal((await ask(url, '/v3/devices?limit=2', { headers: { authorization: `Bearer ${token}` } })).status, 200)
+    for (let n = 0; n < 1000; n++) team.members[`member${n}`] = { allow: ['GET /v3/devices/**'] }
+    Object.assign(team.members, { last: { allow: 'GET /v3' } })
+    writeFileSync(path, JSON.stringify(team))
+    const { code, stderr } = await runCommand(['team', 'list', '--team-file', 'team.json'], { cwd, program })
+    t.equal(code, 2)
+    t.match(stderr, /members\.last\.allow: expected a list/)
+  })
+
   await t.test('the trail from the command line', async t => {
     const { code, stdout } = await runCommand(['trail', '--json'], { cwd, program })
     t.equal(code, 0)
