@@ -10,7 +10,15 @@ import { runCommandLine } from './cli/command-line.ts'
 /** Signals of a crashing process are left to the system: a handler would only hide the crash. */
 const notOurs = ['SIGHUP', 'SIGILL', 'SIGTRAP', 'SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGSEGV', 'beforeExit'] as const
 
+/** As package.json says under `engines`. */
+const oldestNode = 24
+
 async function main (): Promise<void> {
+  if (Number.parseInt(process.versions.node) < oldestNode) {
+    console.error(`izuma-proxy needs Node.js ${oldestNode} or newer, and this is ${process.versions.node}: install one (https://nodejs.org), or run the container image`)
+    process.exitCode = 1
+    return
+  }
   // V8 guesses where objects get old and puts them among the old ones at once. In one process of three it takes parts of a request for
   // such: they die at once, and keep the rest of the request, 4 to 8 KiB, until all memory is searched.
   setFlagsFromString('--no-allocation-site-pretenuring')

@@ -69,7 +69,7 @@ export const table = {
   redisPrefix: row('PROXY_REDIS_PREFIX', kinds.namePrefix, { group: 'Fleet', default: 'izuma-proxy:', doc: 'Begins every name in Redis. Instances with another access key need another prefix.' }),
   redisCaFile: row('PROXY_REDIS_CA_FILE', kinds.path, { group: 'Fleet', doc: 'PEM file with further root certificates to trust for `rediss://`.' }),
 
-  upstreamConnections: row('PROXY_UPSTREAM_CONNECTIONS', kinds.integer(1, 4096), { group: 'Limits', default: '256', doc: 'Most connections to the API at the same time.' }),
+  upstreamConnections: row('PROXY_UPSTREAM_CONNECTIONS', kinds.integer(1, 4096), { group: 'Limits', default: '512', doc: 'Most connections to the API at the same time.' }),
   upstreamWarmConnections: row('PROXY_UPSTREAM_WARM_CONNECTIONS', kinds.integer(0, 64), { group: 'Limits', default: '2', doc: 'Connections opened ahead at start and kept ready.' }),
   upstreamKeepAlive: row('PROXY_UPSTREAM_KEEP_ALIVE', kinds.duration, { group: 'Limits', default: '4m', doc: 'How long an idle connection to the API is kept, unless the API says less.' }),
   upstreamConnectTimeout: row('PROXY_UPSTREAM_CONNECT_TIMEOUT', kinds.duration, { group: 'Limits', default: '5s', doc: 'Time to connect to the API, TLS included.' }),

@@ -10,6 +10,8 @@ export interface Stretch {
 const newline = 10
 /** One stretch: some 4,000 lines. */
 const chunkBytes = 1024 ** 2
+/** Longer strings get memory of their own from the system, and give it back: 256 page faults a stretch. */
+const longestText = 64 * 1024
 
 /** Reads a journal's segments in pieces. Keeps the latest one open, so that its lines aren't lost if somebody deletes it. */
 export class JournalReader {
@@ -35,7 +37,7 @@ export class JournalReader {
     const last = this.#buffer.subarray(0, count).lastIndexOf(newline)
     // A line longer than a chunk can't be ours: step over it.
     if (last < 0) return count === chunkBytes ? { lines: [''], bytes: from + count } : { lines: [], bytes: from }
-    return { lines: this.#buffer.toString('utf8', 0, last).split('\n'), bytes: from + last + 1 }
+    return { lines: splitLines(this.#buffer, last), bytes: from + last + 1 }
   }
 
   #descriptor (segment: number): number {
@@ -55,4 +57,21 @@ export class JournalReader {
     if (this.#open !== undefined) closeSync(this.#open.fd)
     this.#open = undefined
   }
+}
+
+/** The lines before `end`, where the last one's newline is. */
+function splitLines (buffer: Buffer, end: number): string[] {
+  const lines: string[] = []
+  for (let from = 0; from <= end;) {
+    const to = end - from > longestText ? findCut(buffer, from) : end
+    for (const line of buffer.toString('utf8', from, to).split('\n')) lines.push(line)
+    from = to + 1
+  }
+  return lines
+}
+
+/** The last newline within reach, else the first one beyond. */
+function findCut (buffer: Buffer, from: number): number {
+  const cut = buffer.lastIndexOf(newline, from + longestText)
+  return cut > from ? cut : buffer.indexOf(newline, from + longestText)
 }

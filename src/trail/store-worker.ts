@@ -1,5 +1,5 @@
 import { readlinkSync } from 'node:fs'
-import { setPriority } from 'node:os'
+import { getPriority, setPriority } from 'node:os'
 import { basename } from 'node:path'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { KnownProxy } from './bundle-context.ts'
@@ -27,13 +27,14 @@ export type FromStoreWorker =
   | { type: 'log', level: 'info' | 'warn' | 'error', what: Record<string, unknown>, message: string }
   | { type: 'drained' }
 
-/** As `nice` counts; enough to let requests go first, and to keep up when they take all of a processor. */
+/** So much nicer than the process; enough to let requests go first, and to keep up when they take all of a processor. */
 const niceness = 5
+const mostNice = 19
 
 /** Where threads have priorities of their own (Linux): whoever waits for an answer goes before what nobody waits for. */
 function stepBack (): void {
   try {
-    setPriority(Number(basename(readlinkSync('/proc/thread-self'))), niceness)
+    setPriority(Number(basename(readlinkSync('/proc/thread-self'))), Math.min(getPriority() + niceness, mostNice))
   } catch {
     // Elsewhere it is the process that has one.
   }

@@ -78,13 +78,18 @@ function describeDial (app: FastifyInstance, origin: string, settings: Settings)
   }
 }
 
-/** The catch-all: http-proxy mounts it and judges the destination, our forwarder does the rest. Registered last. */
+/**
+ * The catch-all: http-proxy mounts it, our forwarder does the rest. Registered last. As its preHandler and not as its handler, before
+ * which http-proxy would take the address apart and put it together again, three URLs and a query made anew for each request:
+ * what goes out is the one address that the guard has judged.
+ */
 export async function mountProxy (app: FastifyInstance): Promise<void> {
   app.addHook('preParsing', hideContentType)
   await app.register(proxy, {
     upstream: app.upstream.origin,
     httpMethods: methods,
-    handler: (request, reply) => app.forward(request, reply as FastifyReply),
+    preHandler: (request, reply) => { app.forward(request, reply) },
+    handler: () => { throw new Error('the forwarder owns every reply') },
     // reply-from's own connections are never used; verified all the same, in case they ever were.
     undici: { connections: 1, connect: { rejectUnauthorized: true } } as never
   })

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { Agent, get } from 'node:http'
+import { getPriority, setPriority } from 'node:os'
 import { join } from 'node:path'
 import { test, type Test } from 'tap'
 import { startSandbox } from '../../src/sandbox/index.ts'
@@ -80,12 +81,14 @@ function readCollections (output: string): Map<string, { allocated: number, prom
 }
 
 test('the trail\'s thread lets requests go first', { skip: process.platform !== 'linux' && 'threads have priorities of their own on Linux', timeout: 60_000 }, async t => {
+  // The proxy inherits it; whoever runs it nicely must not have a thread in it that goes before all others.
+  setPriority(Math.max(getPriority(), 3))
   const { proxy, ask } = await start(t)
   await askMany(ask, 1, 1)
   const niceness = () => Object.fromEntries(readdirSync(`/proc/${proxy.pid}/task`).map(id => readThread(`/proc/${proxy.pid}/task/${id}/stat`)))
-  const found = await waitFor('the thread', niceness, threads => (threads['trail-store'] ?? 0) > 0)
-  t.equal(found['trail-store'], 5)
-  t.equal(found['node-MainThread'] ?? found['node'], 0)
+  const found = await waitFor('the thread', niceness, threads => (threads['trail-store'] ?? 0) > getPriority())
+  t.equal(found['node-MainThread'] ?? found['node'], getPriority())
+  t.equal(found['trail-store'], getPriority() + 5)
 })
 
 /** Name and niceness, the 19th field. */
