@@ -2,7 +2,7 @@ import { test } from 'tap'
 import { runCommand } from '../support/process.ts'
 
 /** What an older Node.js says of itself. */
-const pretend = `data:text/javascript,Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '22.11.0' } })`
+const pretend = 'data:text/javascript,Object.defineProperty(process, "versions", { value: { ...process.versions, node: "22.11.0" } })'
 
 test('a Node.js that is too old is told of, with what to do', async t => {
   const { code, stdout, stderr } = await runCommand(['version'], { cwd: t.testdir(), nodeOptions: ['--import', pretend] })
