@@ -16,6 +16,11 @@ const parts: Array<{ name: string, by: RegExp, instead?: string }> = [
   { name: 'thread-stream', by: /\/pino\// },
   // Exemplars, which are off.
   { name: '@opentelemetry/api', by: /\/prom-client\// },
+  // Metrics of several processes, and pushing them.
+  { name: './lib/cluster', by: /\/prom-client\// },
+  { name: './lib/pushgateway', by: /\/prom-client\// },
+  // http-proxy's own way to the API, which isn't taken.
+  { name: '@fastify/reply-from', by: /\/@fastify\/http-proxy\//, instead: 'async () => {}' },
   // HTTP/2 and SOCKS, which are not spoken to the API.
   { name: './client-h2.js', by: /\/undici\// },
   { name: './socks5-proxy-agent', by: /\/undici\// },

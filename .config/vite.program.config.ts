@@ -38,6 +38,12 @@ const asciiOnly: Plugin = {
   }
 }
 
+const groups = [
+  { name: 'builtins', test: /^\0(?:node:)?[a-z_/]+\.cjs$/ },
+  // What most commands need: a dozen small files take 20 ms of a start to find and read.
+  { name: 'common', test: /\/src\//, minShareCount: 5 }
+]
+
 /** The program in a few files instead of some 900: it starts in less than half the time, and in two thirds of the memory. */
 export default defineConfig({
   root,
@@ -63,7 +69,7 @@ export default defineConfig({
       treeshake: { moduleSideEffects: id => !id.includes('/typebox/') },
       external: ['pg-native', 'bufferutil', 'utf-8-validate'],
       // Two folders deep as the sources are, for whatever is found beside them.
-      output: { format: 'es', entryFileNames: ({ name }) => name === 'main' ? 'main.js' : 'chunks/[name].js', chunkFileNames: 'chunks/[name]-[hash].js', codeSplitting: { groups: [{ name: 'builtins', test: /^\0(?:node:)?[a-z_/]+\.cjs$/ }] }, minify: { compress: false, mangle: false, codegen: true } }
+      output: { format: 'es', entryFileNames: ({ name }) => name === 'main' ? 'main.js' : 'chunks/[name].js', chunkFileNames: 'chunks/[name]-[hash].js', codeSplitting: { groups }, minify: { compress: false, mangle: false, codegen: true } }
     }
   }
 })

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import { UsageError, type Terminal } from './cli/command.ts'
 import { runCommandLine } from './cli/command-line.ts'
+import { keepCompiledCode } from './compile-cache.ts'
 
 /** Signals of a crashing process are left to the system: a handler would only hide the crash. */
 const notOurs = ['SIGHUP', 'SIGILL', 'SIGTRAP', 'SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGSEGV', 'beforeExit'] as const
@@ -22,6 +23,8 @@ async function main (): Promise<void> {
   // V8 guesses where objects get old and puts them among the old ones at once. In one process of three it takes parts of a request for
   // such: they die at once, and keep the rest of the request, 4 to 8 KiB, until all memory is searched.
   setFlagsFromString('--no-allocation-site-pretenuring')
+  // The sources are compiled while they are worked on.
+  if (!import.meta.filename.endsWith('.ts')) keepCompiledCode(import.meta.dirname, process.env)
   // Node's own answer is a debugger on a port that every user of this machine can connect to, and read the key by.
   process.on('SIGUSR1', () => {})
   const interrupted = new AbortController()

@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -31,6 +31,7 @@ t.test('the image of the Dockerfile', { skip }, async t => {
     for (const path of ['usr/local/bin/npm', 'usr/local/lib/node_modules', 'usr/local/etc/npmrc', 'etc/machine-authorities.pem', 'tmp/npm-cache']) {
       t.notOk(existsSync(join(root, path)) && !isEmptyPlaceholder(join(root, path)), path)
     }
+    t.equal(statSync(join(root, 'app/dist/compile-cache')).uid, 0, 'what runs belongs to root')
     const own = image.bytes - image.baseBytes
     t.ok(own < 20 * 1024 * 1024, `${mebibytes(own)} MiB beside the base`)
   })
@@ -53,11 +54,13 @@ t.test('the image of the Dockerfile', { skip }, async t => {
   await t.test('starts, is healthy once it has a key, and exits 0 on SIGTERM as PID 1', async t => {
     const { mounts, folder } = mountsFor(t)
     const healthPort = await findFreePort()
-    const environment = { PROXY_LISTEN: '127.0.0.1:0', PROXY_HEALTH_LISTEN: `127.0.0.1:${healthPort}`, IZUMA_API_HOST: 'https://127.0.0.1:9', IZUMA_ACCESS_KEY_FILE: '/run/secrets/izuma/key' }
+    const environment = { NODE_DEBUG_NATIVE: 'COMPILE_CACHE', PROXY_LISTEN: '127.0.0.1:0', PROXY_HEALTH_LISTEN: `127.0.0.1:${healthPort}`, IZUMA_API_HOST: 'https://127.0.0.1:9', IZUMA_ACCESS_KEY_FILE: '/run/secrets/izuma/key' }
     const options: ContainedOptions = { environment, mounts: { ...mounts, '/run/secrets/izuma': folder } }
     const contained = runContained(image, [...config.Entrypoint, ...config.Cmd], options)
     t.teardown(() => contained.process.kill('SIGKILL'))
     await waitFor('the proxy', contained.output, text => text.includes('"listening"'), 20_000)
+    t.ok((contained.output().match(/V8 code cache for ESM .* was accepted/g) ?? []).length > 10, 'what was compiled in the build is used')
+    t.notMatch(contained.output(), /was rejected/)
     const checkHealth = () => runContained(image, config.Healthcheck.Test.slice(1), options).exited
     t.equal(await checkHealth(), 1, 'not healthy without a key')
 

@@ -46,12 +46,13 @@ function settingsFor (sandbox: Sandbox, cwd: string): string[] {
 
 test('the built program does what the sources do', { timeout: 120_000 }, async t => {
   const { program, cwd } = await buildProgram(t)
+  const options = { cwd, program, environment: { XDG_CACHE_HOME: join(cwd, 'caches') } }
   const sandbox = await startSandbox({ quiet: true, devices: 40 })
   t.teardown(() => sandbox.close())
   const settings = settingsFor(sandbox, cwd)
 
   await t.test('methods, bodies and whole lists', async t => {
-    const { url, stop } = await startProcess(t, [...settings, '--health-listen', '127.0.0.1:0'], { cwd, program })
+    const { url, stop } = await startProcess(t, [...settings, '--health-listen', '127.0.0.1:0'], options)
     t.equal((await ask(url, '/v3/devices?limit=2')).status, 200)
     t.equal((await ask(url, '/v3/devices', { method: 'HEAD' })).status, 200)
     for (const [name, framing] of [['sized', {}], ['chunked', { 'Transfer-Encoding': 'chunked' }]] as const) {
@@ -67,7 +68,7 @@ test('the built program does what the sources do', { timeout: 120_000 }, async t
   })
 
   await t.test('a WebSocket of the shared channel', async t => {
-    const { url } = await startProcess(t, settings, { cwd, program })
+    const { url } = await startProcess(t, settings, options)
     t.equal((await ask(url, '/v2/notification/websocket', { method: 'PUT' })).status, 201)
     const socket = new WebSocket(url.replace('http', 'ws') + '/v2/notification/websocket-connect')
     await new Promise((resolve, reject) => { socket.once('open', resolve).once('error', reject) })
@@ -76,33 +77,45 @@ test('the built program does what the sources do', { timeout: 120_000 }, async t
 
   await t.test('through a forward proxy', async t => {
     const forward = await startForwardProxy(t)
-    const { url } = await startProcess(t, [...settings, '--https-proxy', forward.url], { cwd, program })
+    const { url } = await startProcess(t, [...settings, '--https-proxy', forward.url], options)
     t.equal((await ask(url, '/v3/devices?limit=2')).status, 200)
     t.ok(forward.tunnels > 0, 'it was asked for a tunnel')
   })
 
   await t.test('with tracing', async t => {
-    const { url } = await startProcess(t, [...settings, '--otlp-endpoint', 'http://127.0.0.1:9'], { cwd, program })
+    const { url } = await startProcess(t, [...settings, '--otlp-endpoint', 'http://127.0.0.1:9'], options)
     t.equal((await ask(url, '/v3/devices?limit=2')).status, 200)
   })
 
   await t.test('a team, small and large', async t => {
     const add = ['team', 'add', 'ada', '--team-file', 'team.json', '--json']
-    const { token } = JSON.parse((await runCommand(add, { cwd, program })).stdout) as { token: string }
+    const { token } = JSON.parse((await runCommand(add, options)).stdout) as { token: string }
     const path = join(cwd, 'team.json')
     const team = JSON.parse(readFileSync(path, 'utf8')) as { members: Record<string, unknown> }
-    const { url } = await startProcess(t, [...settings, '--team-file', 'team.json'], { cwd, program })
+    const { url } = await startProcess(t, [...settings, '--team-file', 'team.json'], options)
     t.equal((await ask(url, '/v3/devices?limit=2', { headers: { authorization: `Bearer ${token}` } })).status, 200)
     for (let n = 0; n < 1000; n++) team.members[`member${n}`] = { allow: ['GET /v3/devices/**'] }
     Object.assign(team.members, { last: { allow: 'GET /v3' } })
     writeFileSync(path, JSON.stringify(team))
-    const { code, stderr } = await runCommand(['team', 'list', '--team-file', 'team.json'], { cwd, program })
+    const { code, stderr } = await runCommand(['team', 'list', '--team-file', 'team.json'], options)
     t.equal(code, 2)
     t.match(stderr, /members\.last\.allow: expected a list/)
   })
 
+  await t.test('compiles once', async t => {
+    const traced = { cwd, program, environment: { XDG_CACHE_HOME: join(cwd, 'other-caches'), NODE_DEBUG_NATIVE: 'COMPILE_CACHE' } }
+    const first = await startProcess(t, settings, traced)
+    t.equal((await ask(first.url, '/v3/devices?limit=2')).status, 200)
+    t.equal(await first.stop(), 0)
+    t.notMatch(first.output(), /was accepted/)
+    const second = await startProcess(t, settings, traced)
+    t.equal((await ask(second.url, '/v3/devices?limit=2')).status, 200)
+    t.ok((second.output().match(/V8 code cache for ESM .* was accepted/g) ?? []).length > 10, 'the next one found what the first had compiled')
+    t.notMatch(second.output(), /was rejected/)
+  })
+
   await t.test('the trail from the command line', async t => {
-    const { code, stdout } = await runCommand(['trail', '--json'], { cwd, program })
+    const { code, stdout } = await runCommand(['trail', '--json'], options)
     t.equal(code, 0)
     t.match(stdout, /\/v3\/devices/)
   })
