@@ -24,7 +24,7 @@ async function main (): Promise<void> {
   // such: they die at once, and keep the rest of the request, 4 to 8 KiB, until all memory is searched.
   setFlagsFromString('--no-allocation-site-pretenuring')
   // The sources are compiled while they are worked on.
-  if (!import.meta.filename.endsWith('.ts')) keepCompiledCode(import.meta.dirname, process.env)
+  if (!import.meta.filename.endsWith('.ts')) keepCompiledCode(import.meta.dirname, { environment: process.env, uid: process.getuid?.() })
   // Node's own answer is a debugger on a port that every user of this machine can connect to, and read the key by.
   process.on('SIGUSR1', () => {})
   const interrupted = new AbortController()

@@ -15,7 +15,7 @@ t.test('every stage is built on one base, which is an ARG pinned by digest and n
   const [, major, minor] = /^BASE=docker\.io\/library\/node:(\d+)\.(\d+)\.\d+-[a-z]+-slim@sha256:[0-9a-f]{64}$/.exec(argumentsOf(base)) ?? []
   t.ok(Number(major) > 24 || (Number(major) === 24 && Number(minor) >= 17), argumentsOf(base))
   for (const from of named('FROM')) t.match(argumentsOf(from), /^(\$\{BASE\}|build)( AS [a-z]+)?$/)
-  t.equal(argumentsOf(named('FROM').at(-1)), '${BASE}')
+  t.match(argumentsOf(named('FROM').at(-1)), /^\$\{BASE\}$/)
 })
 
 t.test('packages come from the lockfile, and none of their scripts runs', async t => {
