@@ -6,7 +6,7 @@ import { watchEventLoop } from './event-loop.ts'
 import { createHealthListener, startHealthListener } from './health-listener.ts'
 import { sendJson, serveProbes } from './health-routes.ts'
 import { createHealth, type Health } from './health.ts'
-import { collectWhenIdle } from './idle-collector.ts'
+import { collectWhenIdle } from '../idle-collector.ts'
 import { showSettings } from './show-settings.ts'
 
 declare module 'fastify' {

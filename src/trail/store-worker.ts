@@ -2,6 +2,7 @@ import { readlinkSync } from 'node:fs'
 import { getPriority, setPriority } from 'node:os'
 import { basename } from 'node:path'
 import { parentPort, workerData } from 'node:worker_threads'
+import { collectWhenIdle } from '../idle-collector.ts'
 import type { KnownProxy } from './bundle-context.ts'
 import { JournalReader } from './journal-reader.ts'
 import type { Position } from './segment-writer.ts'
@@ -40,7 +41,11 @@ function stepBack (): void {
   }
 }
 
+/** A thread has a heap of its own; this one's is some 10 MB. */
+const worthwhileBytes = 4 * 1024 * 1024
+
 stepBack()
+collectWhenIdle(worthwhileBytes)
 const port = parentPort
 if (port === null) throw new Error('store-worker runs in a worker thread')
 const data = workerData as StoreWorkerData

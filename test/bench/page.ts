@@ -38,7 +38,7 @@ Each measured before and after by the same script, on a busy machine: ratios say
 | Redis' library only where there is a Redis, and of undici only what sends | 740 ms CPU and 113 MB at the first answer | 670 ms, 105 MB |
 | parts of packages that are never used left out of the build (\`.config/unused-parts.ts\`: compilers of schemas, HTTP/2, SOCKS, forms, a second parser); built-in modules in one file, the rare ones loaded when needed; the trail's thread begun when everything else is ready | 798 ms and 105 MB at the first answer | 571 ms, 99 MB |
 | the trail's thread with a young generation of 12 MB: with Node's own choice its pages were mapped anew for every batch | 180 page faults per 1,000 requests | 85, and 6 % less CPU |
-| what a busy time took given back once there is nothing to do (\`src/ops/idle-collector.ts\`) | 101 MB idle, 208 to 229 after load | 92, 131 to 171 |
+| what a busy time took given back once there is nothing to do (\`src/idle-collector.ts\`) | 101 MB idle, 208 to 229 after load | 92, 131 to 171 |
 | events of the channel in bytes of their own, not in pieces of Node's pool of 64 KiB | 10 MB of events, and 416 MB outside the heap | 6 MB of events, and 17 MB |
 | the TLS context made once, not for every connection | 17 ms CPU a connection | once |
 

@@ -43,7 +43,7 @@ export class SqliteStore implements Store {
     this.#database.open()
     chmodSync(path, 0o600)
     // auto_vacuum only counts if it comes before the first table: deleted space goes back to the disk in small steps.
-    this.#database.exec(`PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = ${sync ? 'FULL' : 'NORMAL'}; PRAGMA cache_size = -16384; PRAGMA journal_size_limit = 67108864; PRAGMA wal_autocheckpoint = 4000`)
+    this.#database.exec(`PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = ${sync ? 'FULL' : 'NORMAL'}; PRAGMA cache_size = -4096; PRAGMA journal_size_limit = 67108864; PRAGMA wal_autocheckpoint = 4000`)
     await migrate(this.db)
     this.#database.exec(`PRAGMA busy_timeout = ${busyTimeoutMs ?? usualBusyTimeoutMs}`)
     this.#statements = prepareStatements(this.#database)

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { IdleCollector, openEngine } from '../../src/ops/idle-collector.ts'
+import { IdleCollector, openEngine } from '../src/idle-collector.ts'
 
 const megabyte = 1024 * 1024
 
@@ -53,6 +53,19 @@ t.test('again after a busy time, at most every 20 seconds', async t => {
     collector.look()
     t.equal(engine.collections, expected, `at ${time} ms`)
   }
+})
+
+t.test('a thread with a small heap gives back less', async t => {
+  const engine = fakeEngine()
+  const collector = new IdleCollector(engine, 4 * megabyte)
+  collector.look()
+  engine.time = 30_000
+  engine.held = 21 * megabyte
+  collector.look()
+  t.equal(engine.collections, 1, 'not worth it')
+  engine.held = 22 * megabyte
+  collector.look()
+  t.equal(engine.collections, 2)
 })
 
 t.test('the engine at hand collects, and says how busy it was', async t => {

@@ -6,7 +6,8 @@ const lookIntervalMs = 5_000
 const leastPauseMs = 20_000
 /** Share of the time for which the event loop did something, below which the proxy has nothing to do. */
 const idleUtilization = 0.02
-const worthwhileBytes = 16 * 1024 * 1024
+/** What has to be there to be given back, of the main thread's some 30 MB. */
+const usuallyWorthwhileBytes = 16 * 1024 * 1024
 
 export interface Engine {
   /** Since the last call: the share of time in which the event loop was busy, 0–1. */
@@ -24,11 +25,13 @@ export interface Engine {
  */
 export class IdleCollector {
   readonly #engine: Engine
+  readonly #worthwhileBytes: number
   #keptBytes = 0
   #collectedAt = -Infinity
 
-  constructor (engine: Engine) {
+  constructor (engine: Engine, worthwhileBytes = usuallyWorthwhileBytes) {
     this.#engine = engine
+    this.#worthwhileBytes = worthwhileBytes
   }
 
   /** To be called every few seconds. */
@@ -36,30 +39,32 @@ export class IdleCollector {
     const isIdle = this.#engine.utilization() < idleUtilization
     const nowMs = this.#engine.nowMs()
     if (!isIdle || nowMs - this.#collectedAt < leastPauseMs) return
-    if (this.#engine.heldBytes() - this.#keptBytes < worthwhileBytes) return
+    if (this.#engine.heldBytes() - this.#keptBytes < this.#worthwhileBytes) return
     this.#engine.collect()
     this.#keptBytes = this.#engine.heldBytes()
     this.#collectedAt = nowMs
   }
 }
 
-/** Gives a function that ends it. */
-export function collectWhenIdle (): () => void {
-  const collector = new IdleCollector(openEngine())
+/** For the thread that calls it. Gives a function that ends it. */
+export function collectWhenIdle (worthwhileBytes?: number): () => void {
+  const collector = new IdleCollector(openEngine(), worthwhileBytes)
   const timer = setInterval(() => { collector.look() }, lookIntervalMs).unref()
   return () => { clearInterval(timer) }
 }
 
-/** Node offers the collector to programs under a flag only, which may be set at any time. */
-function loadCollector (): (options: object) => void {
+type Collect = (options: object) => void
+
+/** Node offers the collector to programs under a flag only, which may be set at any time. `undefined`: another thread has just unset it. */
+function loadCollector (): Collect | undefined {
   setFlagsFromString('--expose-gc')
-  const collect = runInNewContext('gc') as (options: object) => void
+  const collect = runInNewContext('globalThis.gc') as Collect | undefined
   setFlagsFromString('--no-expose-gc')
   return collect
 }
 
 export function openEngine (): Engine {
-  let collect: ReturnType<typeof loadCollector> | undefined
+  let collect: Collect | undefined
   let last: EventLoopUtilization = performance.eventLoopUtilization()
   return {
     utilization () {
@@ -70,7 +75,7 @@ export function openEngine (): Engine {
     },
     heldBytes: () => getHeapStatistics().total_physical_size,
     // The ordinary flavor keeps the emptied pages for later.
-    collect: () => { (collect ??= loadCollector())({ type: 'major', execution: 'sync', flavor: 'last-resort' }) },
+    collect: () => { (collect ??= loadCollector())?.({ type: 'major', execution: 'sync', flavor: 'last-resort' }) },
     nowMs: () => performance.now()
   }
 }
