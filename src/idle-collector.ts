@@ -3,7 +3,8 @@ import { getHeapStatistics, setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
 const lookIntervalMs = 5_000
-const leastPauseMs = 20_000
+/** A burst every half minute must find its memory where it left it: getting it back takes a tenth of the time of the requests. */
+const patienceMs = 60_000
 /** Share of the time for which the event loop did something, below which the proxy has nothing to do. */
 const idleUtilization = 0.02
 /** What has to be there to be given back, of the main thread's some 30 MB. */
@@ -20,14 +21,16 @@ export interface Engine {
 }
 
 /**
- * V8 collects when it allocates, and so it keeps what a busy time took for as long as nothing happens: 60 MB here. Once nothing
- * happens, this has it collect and give back; first what the start took, then what a busy time did, at most every 20 seconds.
+ * V8 collects when it allocates, and so it keeps what a busy time took for as long as nothing happens: 60 MB here. This has it collect and
+ * give back: what the start took as soon as nothing happens, what a busy time did after a minute of nothing.
  */
 export class IdleCollector {
   readonly #engine: Engine
   readonly #worthwhileBytes: number
   #keptBytes = 0
-  #collectedAt = -Infinity
+  /** Since when nothing happens. */
+  #idleSince: number | undefined
+  #collected = false
 
   constructor (engine: Engine, worthwhileBytes = usuallyWorthwhileBytes) {
     this.#engine = engine
@@ -36,13 +39,17 @@ export class IdleCollector {
 
   /** To be called every few seconds. */
   look (): void {
-    const isIdle = this.#engine.utilization() < idleUtilization
     const nowMs = this.#engine.nowMs()
-    if (!isIdle || nowMs - this.#collectedAt < leastPauseMs) return
+    if (this.#engine.utilization() >= idleUtilization) {
+      this.#idleSince = undefined
+      return
+    }
+    this.#idleSince ??= nowMs
+    if (this.#collected && nowMs - this.#idleSince < patienceMs) return
     if (this.#engine.heldBytes() - this.#keptBytes < this.#worthwhileBytes) return
     this.#engine.collect()
     this.#keptBytes = this.#engine.heldBytes()
-    this.#collectedAt = nowMs
+    this.#collected = true
   }
 }
 

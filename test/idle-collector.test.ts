@@ -36,30 +36,31 @@ t.test('never while there is something to do', async t => {
   t.equal(engine.collections, 0)
 })
 
-t.test('again after a busy time, at most every 20 seconds', async t => {
+t.test('again after a busy time and a minute of nothing', async t => {
   const engine = fakeEngine()
   const collector = new IdleCollector(engine)
   collector.look()
-  engine.held = 33 * megabyte
-  engine.time = 30_000
-  collector.look()
-  t.equal(engine.collections, 1, 'not worth it')
-  engine.held = 80 * megabyte
-  collector.look()
-  t.equal(engine.collections, 2)
-  engine.held = 80 * megabyte
-  for (const [time, expected] of [[35_000, 2], [49_999, 2], [50_000, 3]] as const) {
-    engine.time = time
+  const lookAt = (seconds: number, busy: number, held: number) => {
+    Object.assign(engine, { time: seconds * 1000, busy, held: held * megabyte })
     collector.look()
-    t.equal(engine.collections, expected, `at ${time} ms`)
+    return engine.collections
   }
+  t.equal(lookAt(100, 0.5, 80), 1, 'busy')
+  t.equal(lookAt(105, 0, 80), 1)
+  t.equal(lookAt(160, 0, 80), 1, 'not a minute yet')
+  t.equal(lookAt(162, 0.02, 80), 1, 'a burst')
+  t.equal(lookAt(167, 0, 80), 1)
+  t.equal(lookAt(222, 0, 80), 1, 'its minute is not over')
+  t.equal(lookAt(227, 0, 80), 2)
+  t.equal(lookAt(400, 0, 33), 2, 'not worth it')
+  t.equal(lookAt(405, 0, 34), 3)
 })
 
 t.test('a thread with a small heap gives back less', async t => {
   const engine = fakeEngine()
   const collector = new IdleCollector(engine, 4 * megabyte)
   collector.look()
-  engine.time = 30_000
+  engine.time = 300_000
   engine.held = 21 * megabyte
   collector.look()
   t.equal(engine.collections, 1, 'not worth it')

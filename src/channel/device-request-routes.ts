@@ -49,8 +49,7 @@ export function serveDeviceRequests (app: FastifyInstance, room: ChannelRoom, hy
     const { entry, member } = request
     const asker = makeAsker(room, member.name, { clientId: query.asyncId ?? upstreamId, trailId: entry.id, expirySeconds: query.expirySeconds, waits })
     room.routing.expect(upstreamId, asker)
-    room.asking.set(entry.id, entry)
-    reply.raw.once('close', () => room.asking.delete(entry.id))
+    reply.raw.once('close', room.asking.add(entry))
     return asker
   }
 
@@ -102,8 +101,7 @@ export async function passAccepted (room: ChannelRoom, request: FastifyRequest, 
   const id = readAsyncResponseId(text)
   if (id !== undefined) {
     request.entry.async_id = id
-    room.asking.set(request.entry.id, request.entry)
-    reply.raw.once('close', () => room.asking.delete(request.entry.id))
+    reply.raw.once('close', room.asking.add(request.entry))
     room.routing.learn(id, makeAsker(room, request.member.name, { clientId: id, trailId: request.entry.id, expirySeconds: undefined, waits: false }), Date.now())
   }
   return passAnswer(request, reply, hygiene, answer, text)

@@ -73,3 +73,15 @@ export function encode (text: string): Buffer {
 export function isAwaited ({ answers }: Pick<NewEvent, 'answers'>): boolean {
   return answers?.[0]?.waits === true
 }
+
+/** How far back an answer is looked for that nobody took from the log. */
+const searchedEvents = 10_000
+
+/** The answer of that id which a request waits for, somewhere. */
+export function findAwaited (log: EventLog, upstreamId: string): LoggedEvent | undefined {
+  for (let position = log.head; position >= Math.max(log.first, log.head - searchedEvents); position--) {
+    const event = log.at(position)
+    if (event !== undefined && isAwaited(event) && event.answers?.[0]?.upstreamId === upstreamId) return event
+  }
+  return undefined
+}

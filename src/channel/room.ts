@@ -1,18 +1,14 @@
-import type { FastifyBaseLogger } from 'fastify'
-import type { Settings } from '../config/table.ts'
-import type { Member, TeamService, UpstreamService } from '../decorations.ts'
+import type { Member } from '../decorations.ts'
 import { proxyError } from '../errors.ts'
-import type { OpenEntry, TrailService } from '../trail/record.ts'
 import { AnswerRouting } from './answer-routing.ts'
+import { Asking } from './asking.ts'
 import { AsyncIds } from './async-ids.ts'
 import { Demand } from './demand.ts'
 import { EarlyAnswers } from './early-answers.ts'
-import { isAwaited, type EventLog, type LoggedEvent } from './event-log.ts'
 import { EventStream } from './event-stream.ts'
 import type { FanOut, Listener } from './fan-out.ts'
 import { Incidents } from './incidents.ts'
 import { Intake } from './intake.ts'
-import type { ChannelLimits } from './limits.ts'
 import type { Link, LinkReport, LinkState } from './link-machine.ts'
 import { UpstreamLink, type LinkOptions } from './link.ts'
 import { Listeners } from './listeners.ts'
@@ -21,35 +17,14 @@ import type { Places } from './places.ts'
 import { RecentUids } from './recent-uids.ts'
 import { Resumption } from './resumption.ts'
 import { restoreSubscriptions } from './restore.ts'
-import type { Sharing } from './sharing.ts'
+import type { RoomParts } from './room-parts.ts'
 import { Standings, type Standing } from './standing.ts'
-import type { StateMap } from './state-journal.ts'
 import { Subscriptions } from './subscriptions.ts'
 import { Succession } from './succession.ts'
+import { Sweep } from './sweep.ts'
 import { UpstreamCalls } from './upstream-calls.ts'
 import { VirtualChannels, type VirtualChannel } from './virtual-channels.ts'
 
-export interface RoomParts {
-  settings: Pick<Settings, 'channel' | 'websocketIdleTimeout' | 'websocketMaxMessage'>
-  limits: ChannelLimits
-  state: StateMap
-  log: EventLog
-  sharing: Sharing
-  upstream: UpstreamService
-  trail: TrailService
-  team: TeamService
-  logger: FastifyBaseLogger
-  /** Takes our own keys out of what the API sent. */
-  mask: (data: Buffer) => Buffer
-  keyFingerprint: () => string | undefined
-  /** With the status of an upgrade, for the key that was sent. */
-  upgradeAnswered: (status: number) => void
-}
-
-const sweepMs = 250
-const sweepsPerMinute = 240
-/** How far back an answer is looked for that nobody took from the log. */
-const searchedEvents = 10_000
 /** States in which a member can't be given a channel. */
 const hopeless: readonly LinkState[] = ['taken', 'refused']
 
@@ -71,14 +46,12 @@ export class ChannelRoom {
   readonly #standings: Standings
   readonly #succession: Succession
   readonly #resumption: Resumption
-  /** Entries of device requests whose own answer is still under way; facts learned meanwhile go straight into them. */
-  readonly asking = new Map<string, OpenEntry>()
+  readonly #sweep: Sweep
+  readonly asking: Asking
   #leased = false
   /** Times this instance came to hold the channel. */
   takeovers = 0
   #handedOver: Promise<void> | undefined
-  #sweep: NodeJS.Timeout | undefined
-  #sweeps = 0
 
   constructor (parts: RoomParts) {
     const { limits, state, settings, sharing } = parts
@@ -87,10 +60,11 @@ export class ChannelRoom {
     this.channels = new VirtualChannels(state, now)
     this.subscriptions = new Subscriptions(state)
     this.ids = new AsyncIds(state, { perMember: limits.askedPerMember, total: limits.askedInTotal }, now)
+    this.asking = new Asking(parts.trail)
     this.early = new EarlyAnswers(limits.earlyAnswerMs, limits.earlyAnswerBytes)
     this.routing = new AnswerRouting(sharing.instance, this.ids, this.early, {
       deliver: (member, text, answers) => parts.log.append({ to: member, text, gap: null, ...(answers.length > 0 && { answers }) }),
-      noteAnswer: (trailId, status, latencyMs) => this.#noteAnswer(trailId, status, latencyMs)
+      noteAnswer: (trailId, status, latencyMs) => this.asking.noteAnswer(trailId, status, latencyMs)
     })
     this.places = sharing.makePlaces(this.channels)
     this.intake = new Intake(parts.log, this.routing, new RecentUids(limits.uids), parts.mask)
@@ -108,6 +82,7 @@ export class ChannelRoom {
       restore: () => restoreSubscriptions({ ...parts, calls: this.calls, subscriptions: this.subscriptions })
     })
     this.#resumption = new Resumption({ ...parts, channels: this.channels, noteGap: () => this.incidents.noteRestart() })
+    this.#sweep = new Sweep({ ...parts, ownBytes: limits.ownBytes, early: this.early, routing: this.routing, ids: this.ids, channels: this.channels, fanOut: this.fanOut, holds: () => this.holds, swept: () => this.#swept() })
   }
 
   get fanOut (): FanOut { return this.listeners.fanOut }
@@ -127,7 +102,7 @@ export class ChannelRoom {
     if (!sharing.isShared) this.#resumption.begin()
     sharing.onWanted(() => this.#wantedElsewhere())
     sharing.lease.hold({ gained: () => this.#setLeased(true), lost: () => this.#setLeased(false) })
-    this.#sweep = setInterval(() => this.#runSweep(), sweepMs)
+    this.#sweep.start()
   }
 
   /** Lets go of the upstream channel in good order, for the next holder to have it at once. */
@@ -137,7 +112,7 @@ export class ChannelRoom {
 
   async stop (): Promise<void> {
     await this.handOver()
-    clearInterval(this.#sweep)
+    this.#sweep.stop()
     if (!this.parts.sharing.isShared) this.#resumption.end()
   }
 
@@ -208,6 +183,11 @@ export class ChannelRoom {
     }
   }
 
+  #swept (): void {
+    this.#succession.note()
+    this.follow()
+  }
+
   async #letGo (): Promise<void> {
     const { sharing, logger } = this.parts
     const held = this.#leased
@@ -272,39 +252,5 @@ export class ChannelRoom {
       if (listener instanceof EventStream) listener.announce('channel', { state })
     }
     if (hopeless.includes(state)) this.fanOut.end('unavailable')
-  }
-
-  #noteAnswer (trailId: string, status: number | null, latencyMs: number): void {
-    const facts = { async_status: status, async_latency_ms: latencyMs }
-    const entry = this.asking.get(trailId)
-    if (entry !== undefined && !entry.closed) Object.assign(entry, facts)
-    else if (trailId !== '') this.parts.trail.amend(trailId, facts)
-  }
-
-  #findAwaited (upstreamId: string): LoggedEvent | undefined {
-    const { log } = this.parts
-    for (let position = log.head; position >= Math.max(log.first, log.head - searchedEvents); position--) {
-      const event = log.at(position)
-      if (event !== undefined && isAwaited(event) && event.answers?.[0]?.upstreamId === upstreamId) return event
-    }
-    return undefined
-  }
-
-  #runSweep (): void {
-    const { sharing } = this.parts
-    const now = Date.now()
-    // A request of another instance may become known only when Redis is back.
-    if (sharing.isSettled) this.early.expire(now)
-    // Not by one that was held still or cut off: another may have delivered them meanwhile.
-    if (this.holds && sharing.up && sharing.lease.confirmed) this.routing.deliverLeft(now, upstreamId => this.#findAwaited(upstreamId))
-    this.fanOut.tick(now)
-    this.fanOut.limitOwnBytes(this.parts.limits.ownBytes)
-    if (++this.#sweeps % sweepsPerMinute === 0) {
-      this.ids.expire(now)
-      this.channels.expire(now)
-      this.parts.log.expire()
-    }
-    this.#succession.note()
-    this.follow()
   }
 }

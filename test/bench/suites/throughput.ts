@@ -11,7 +11,7 @@ const rounds = Number(process.env['BENCH_ROUNDS'] ?? 9)
 const seconds = Number(process.env['BENCH_SECONDS'] ?? 3)
 /** Just-in-time compilers need some ten thousand requests; the others don't mind. */
 const warmUpSeconds = Number(process.env['BENCH_WARM_UP_SECONDS'] ?? 15)
-const restSeconds = 30
+const restSeconds = 75
 const connections = 64
 
 interface Slice extends Load { cpuPer1000: number }
