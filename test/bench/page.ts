@@ -39,27 +39,38 @@ Each measured before and after by the same script, on a busy machine: ratios say
 | parts of packages that are never used left out of the build (\`.config/unused-parts.ts\`: compilers of schemas, HTTP/2, SOCKS, forms, a second parser); built-in modules in one file, the rare ones loaded when needed; the trail's thread begun when everything else is ready | 798 ms and 105 MB at the first answer | 571 ms, 99 MB |
 | the trail's thread with a young generation of 12 MB: with Node's own choice its pages were mapped anew for every batch | 180 page faults per 1,000 requests | 85, and 6 % less CPU |
 | what a busy time took given back once there is nothing to do (\`src/idle-collector.ts\`) | 101 MB idle, 208 to 229 after load | 92, 131 to 171 |
+| the same after a minute of nothing, not after 5 s: between bursts 14 s apart the memory was given back, and compiled code with it | 175 ms CPU per 1,000 and 580 page faults, 6,400 req/s | 120 ms, 30, 8,000 |
+| the trail's thread gives back, too, and SQLite keeps 4 MB of pages instead of 16, at 1,000,000 rows as fast | 161 MB after load | 130 |
+| our forwarder as http-proxy's \`preHandler\` and not its \`handler\`, before which it makes three URLs and a query anew; the journal read in texts of at most 64 KiB, as longer ones get memory of their own | 149 ms CPU per 1,000 | 0.93 of it in turn |
+| V8's compiled code kept for the next start (\`src/compile-cache.ts\`; in the image made with it), with neither zlib nor HTTP/2 nor reply-from loaded | 287 ms at the first answer | 253 |
+| a dozen small files of the program in one | 239 ms at the first answer | 221 |
+| undici's parser (WebAssembly) compiled ahead (\`src/upstream/rehearsal.ts\`) | first request 1.23 round trips | 1.16 |
+| 512 connections to the API at most, not 256, which at 2,500 req/s and 80 ms are always nearly all taken | 2,084 req/s, p50 1.2 s | 2,480, p50 82 ms |
 | events of the channel in bytes of their own, not in pieces of Node's pool of 64 KiB | 10 MB of events, and 416 MB outside the heap | 6 MB of events, and 17 MB |
 | the TLS context made once, not for every connection | 17 ms CPU a connection | once |
 
-Not worth it: shorter names in the program, a larger young generation at the start; smaller semi-spaces and fewer V8 threads (30 MB less, 5 % more CPU); V8's compile cache, once the program was a bundle (3 % of a start, and it is kept by user: an image built by root has none for whom it runs as).
+Not worth it: shorter names in the program, a larger young generation at the start; smaller semi-spaces and fewer V8 threads (30 MB less, 5 % more CPU),
+a collector in one thread (p99 the same); keeping bytecode through collections; one file for the whole program (slower than some, and so is every other command). A V8 snapshot
+is tied to the very processor it was made on: no image can carry one.
 
 ## Against what was aimed at
 
-- Reached: CPU at most 5 × nginx's (3.5 to 5.1 in three runs) and throughput at least 0.25 × (0.25 to 0.36); p50 added at most 0.8 ms, and nothing
-  grows with 1,000,000 rows in the trail or while retention takes them away; any later request at most 1.1 round trips (1.08); streams at
-  least 0.8 × stock's; flat growth, but for connections: beyond the 256 to the API they take turns, and each costs memory to look at; an hour of
-  \`npm run soak\` (2026-11-25, 83,000 answers with faults among them, 37 million events to listeners): 0.53 MB a minute, 40 descriptors before
-  and 41 after.
-- Not reached: 1.3 × Caddy's and 1.7 × stock @fastify/http-proxy's throughput (0.81 to 0.95 and 1.08 to 1.11), CPU 0.8 × Caddy's (1.20). The bare
-  way of both (http-proxy's \`handler\`, undici, one line of pino, no room) took 0.65 of our CPU in turn with it, about what Caddy takes: with every
-  room on, 1.7 × stock would be at most 6 % above the bare way. Of ours some 25 % is our own code, spread over all rooms; the rest is sockets,
-  TLS, Node's HTTP server and undici. A room costs at most 10 %, but for the log line: 17 % in the one run of all rooms, 5 % in another of 15
-  rounds; alone it takes 4 µs and its share of a write.
-- Nearly: 90 MB idle (90 to 94 measured) and 150 MB after load (131 to 180, half a minute after it; up to 230 during it).
-- Not reached: a start in 250 ms (480 to 890 here; a bare Node process that proxies one request by node:https takes a third of it), p99 added
-  at most 2.3 ms (3 to 5), the first request in 1.2 round trips (1.38 to 1.48: code that runs for the first time), 2,500 req/s at a distance
-  (2,084 to 2,172: the machine).
+Of 2026-11-29, a quiet day; where several runs are meant, least and most.
+
+- Reached: CPU at most 5 × nginx's (4.0 to 4.5) and throughput at least 0.25 × (0.28 to 0.31); p50 added at most 0.8 ms (0.3 to 0.5), and nothing
+  grows with 1,000,000 rows in the trail or while retention takes them away; any later request at most 1.1 round trips (1.03 to 1.04), 2.9 × faster
+  than curl; 2,500 req/s at 80 ms without a queue; a start in 250 ms (209 to 227; 500 to 900 on a day when this machine's memory was slow); 150 MB
+  after load (129 to 146 after a minute of rest, up to 215 during it); streams at least 0.8 × stock's (0.92 and 1.01 in 5 rounds, 0.73 down in a run
+  of 3); flat growth, but for connections: beyond those to the API they take turns, and each costs memory to look at; an hour of \`npm run soak\`
+  (2026-11-25, 83,000 answers with faults among them, 37 million events to listeners): 0.53 MB a minute, 40 descriptors before and 41 after.
+- Nearly: 1.3 × Caddy's throughput (1.03 to 1.29) and 0.8 × its CPU (0.85 to 1.07; the ends are one run each, before and after contestants were
+  warmed up in turn); p99 added at most 2.3 ms (2.1 to 2.2 at 500 req/s, 2.8 to 3.0 at 1,000, 4.4 during retention, measured while memory was still
+  given back after 5 s); the first request in 1.2 round trips (1.16 and 1.24); after 150 s of silence 1.18 (aim 1.1); 90 MB idle (92).
+- Not reached: 1.7 × stock @fastify/http-proxy (1.17 to 1.24). The bare way of both (http-proxy's \`handler\`, undici, one line of pino, no room) takes
+  0.65 of our CPU in turn with it: with every room on, 1.7 × stock would be 10 % short of having none of them. Of 150 µs a request on the main thread 25 are our own code,
+  over all rooms; 64 are Node's sockets, streams and HTTP server, 25 undici, 25 the event loop and TLS, 6 pino.
+- A room costs at most 10 %, but for the log line and the trail: 19 and 16 % in this run, where each room is a process of its own, and such differ by
+  as much among equals; a profile says 6 and 9 % (of which the trail's thread 7). Both write for every request.
 - This machine decides much: its random memory access takes 58 ns or 230, a page fault 0.4 µs or 15, and it changes within seconds, while
   plain arithmetic stays as it is. Programs that touch much memory suffer most. So the same loop of requests takes the proxy 130 ms of CPU or 380, and only what was
   asked in turn can be compared.

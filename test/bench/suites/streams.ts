@@ -10,7 +10,7 @@ import { median, table } from '../table.ts'
 // A gigabyte down and up, ours and stock @fastify/http-proxy's in turn.
 
 const mebibytes = Number(process.env['BENCH_STREAM_MIB'] ?? 1024)
-const rounds = 3
+const rounds = 5
 
 interface Stream { rate: number, grownMb: number }
 
