@@ -67,7 +67,7 @@ Of 2026-11-29, a quiet day; where several runs are meant, least and most.
   warmed up in turn); p99 added at most 2.3 ms (2.1 to 2.2 at 500 req/s, 2.8 to 3.0 at 1,000, 4.4 during retention, measured while memory was still
   given back after 5 s); the first request in 1.2 round trips (1.16 and 1.24); after 150 s of silence 1.18 (aim 1.1); 90 MB idle (92).
 - Not reached: 1.7 × stock @fastify/http-proxy (1.17 to 1.24). The bare way of both (http-proxy's \`handler\`, undici, one line of pino, no room) takes
-  0.65 of our CPU in turn with it: with every room on, 1.7 × stock would be 10 % short of having none of them. Of 150 µs a request on the main thread 25 are our own code,
+  0.65 of our CPU in turn with it: 1.7 × stock is nine tenths of what that does. Of 150 µs a request on the main thread 25 are our own code,
   over all rooms; 64 are Node's sockets, streams and HTTP server, 25 undici, 25 the event loop and TLS, 6 pino.
 - A room costs at most 10 %, but for the log line and the trail: 19 and 16 % in this run, where each room is a process of its own, and such differ by
   as much among equals; a profile says 6 and 9 % (of which the trail's thread 7). Both write for every request.
