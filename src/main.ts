@@ -11,7 +11,7 @@ import { keepCompiledCode } from './compile-cache.ts'
 /** Signals of a crashing process are left to the system: a handler would only hide the crash. */
 const notOurs = ['SIGHUP', 'SIGILL', 'SIGTRAP', 'SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGSEGV', 'beforeExit'] as const
 
-/** As package.json says under `engines`. */
+/** The major version that package.json names under `engines`. */
 const oldestNode = 24
 
 async function main (): Promise<void> {

@@ -2,11 +2,11 @@ import { performance } from 'node:perf_hooks'
 import type { FastifyInstance } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import type { Settings } from '../config/table.ts'
+import { collectWhenIdle } from '../idle-collector.ts'
 import { watchEventLoop } from './event-loop.ts'
 import { createHealthListener, startHealthListener } from './health-listener.ts'
 import { sendJson, serveProbes } from './health-routes.ts'
 import { createHealth, type Health } from './health.ts'
-import { collectWhenIdle } from '../idle-collector.ts'
 import { showSettings } from './show-settings.ts'
 
 declare module 'fastify' {
