@@ -19,6 +19,7 @@ import metrics from './ops/metrics-plugin.ts'
 import { logRequest } from './ops/request-log.ts'
 import { showSettings } from './ops/show-settings.ts'
 import tracing from './ops/tracing-plugin.ts'
+import upkeep from './ops/upkeep-plugin.ts'
 import pages from './pages/plugin.ts'
 import team from './team/plugin.ts'
 import trailApi from './trail/api.ts'
@@ -69,6 +70,7 @@ async function furnish (app: FastifyInstance, { settings, environment, program }
   app.trail.onClosed(entry => logRequest(app.log as Logger, entry))
   await app.register(tracing, { settings, program, redact })
   await app.register(drain)
+  await app.register(upkeep, { settings })
   await app.register(accessKey, { settings, environment, redactor })
   await app.register(guard, { settings })
   await app.register(fleet, { settings, keyFingerprint: () => app.accessKey.current()?.fingerprint })

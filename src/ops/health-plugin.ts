@@ -2,7 +2,6 @@ import { performance } from 'node:perf_hooks'
 import type { FastifyInstance } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import type { Settings } from '../config/table.ts'
-import { collectWhenIdle } from '../idle-collector.ts'
 import { watchEventLoop } from './event-loop.ts'
 import { createHealthListener, startHealthListener } from './health-listener.ts'
 import { sendJson, serveProbes } from './health-routes.ts'
@@ -33,7 +32,6 @@ export interface HealthPluginOptions {
 function plugHealth (app: FastifyInstance, { settings, program, redact }: HealthPluginOptions, done: () => void): void {
   const health = createHealth()
   const eventLoop = watchEventLoop()
-  const stopCollecting = collectWhenIdle()
   health.register('event-loop', eventLoop.report)
   app.decorate('health', health)
   serveProbes(app, health)
@@ -49,7 +47,6 @@ function plugHealth (app: FastifyInstance, { settings, program, redact }: Health
   }
   app.addHook('onClose', async () => {
     eventLoop.stop()
-    stopCollecting()
     await second?.close()
   })
   done()

@@ -10,7 +10,7 @@ import type { ExchangeContext } from './context.ts'
 import { makeForwarder } from './forwarder.ts'
 import type { Forwarding } from './forwarding.ts'
 import { findIgnoredProxy } from './ignored-proxy.ts'
-import { rehearseLater } from './rehearsal.ts'
+import { rehearseSending } from './rehearsal.ts'
 import { makeSend } from './service.ts'
 import { makeTimeLimits } from './time-limits.ts'
 import { verifiedTls } from './tls-options.ts'
@@ -62,10 +62,8 @@ async function upstream (app: FastifyInstance, { settings, environment, forwardi
     websocketOptions: () => describeDial(app, origin, settings)
   })
   app.health.register('upstream', () => ({ state: 'ok', ready: true, details: { origin, connections: connections.stats(), websockets: context.tunnels.size } }))
-  let callOff = () => {}
-  app.addHook('onReady', async () => { callOff = rehearseLater() })
+  app.upkeep.rehearse(rehearseSending)
   app.addHook('onClose', async () => {
-    callOff()
     context.watch.close()
     await connections.close()
   })
@@ -108,4 +106,4 @@ function hideContentType ({ raw }: FastifyRequest, _reply: FastifyReply, _payloa
   done()
 }
 
-export default fp(upstream, { name: 'upstream', dependencies: ['health', 'trail', 'access-key', 'guard', 'team'] })
+export default fp(upstream, { name: 'upstream', dependencies: ['health', 'upkeep', 'trail', 'access-key', 'guard', 'team'] })
