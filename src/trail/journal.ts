@@ -1,4 +1,5 @@
 import { proxyError } from '../errors.ts'
+import { Backlog } from './backlog.ts'
 import { JournalInUseError } from './journal-lock.ts'
 import { encodeAmendment, encodeFull, encodeIntent, encodeOutcome, type Amendment } from './lines.ts'
 import type { OpenEntry } from './record.ts'
@@ -62,22 +63,20 @@ const retryIntervalMs = 1000
 export class Journal {
   readonly #options: JournalOptions
   readonly #writer: SegmentWriter
-  readonly #maxBacklogBytes: number
+  readonly #backlog: Backlog
   #pending: Batch = emptyBatch()
   #scheduled = false
-  #backlog: string[] = []
-  #backlogBytes = 0
   #failure: Error | undefined
   #failedAt = 0
   #retryTimer: NodeJS.Timeout | undefined
   #syncing = false
   #unsynced: Batch = emptyBatch()
-  readonly #counts = { failures: 0, unrecorded: 0, lost: 0, lines: 0 }
+  readonly #counts = { failures: 0, unrecorded: 0, lines: 0 }
 
   /** Throws JournalInUseError if another process has the journal; any other failure is one to recover from. */
   constructor (options: JournalOptions) {
     this.#options = options
-    this.#maxBacklogBytes = options.maxBacklogBytes ?? 8 * 1024 ** 2
+    this.#backlog = new Backlog(options.maxBacklogBytes ?? 8 * 1024 ** 2)
     const limits = { maxBytes: options.maxSegmentBytes ?? 16 * 1024 ** 2, maxAgeMs: options.maxSegmentAgeMs ?? 10 * 60_000 }
     this.#writer = new SegmentWriter(options.folder, limits, options.monotonic, options.files)
     try {
@@ -117,7 +116,7 @@ export class Journal {
   readonly flush = (): void => {
     this.#scheduled = false
     const batch = this.#pending
-    if (batch.lines.length === 0 && this.#backlog.length === 0) return
+    if (batch.lines.length === 0 && this.#backlog.size === 0) return
     this.#pending = emptyBatch()
     const failure = this.#write(batch.lines)
     if (failure !== undefined) this.#refuse(batch, failure)
@@ -128,7 +127,7 @@ export class Journal {
   #write (lines: string[]): Error | undefined {
     if (this.#failure !== undefined && this.#options.monotonic() - this.#failedAt < probeIntervalMs) return this.#failure
     try {
-      this.#writeBacklog()
+      if (this.#backlog.size > 0) this.#writeBacklog()
       this.#writer.append(lines.length === 1 ? lines[0] as string : lines.join(''))
     } catch (error) {
       return this.#noteFailure(error as Error)
@@ -140,14 +139,7 @@ export class Journal {
   }
 
   #writeBacklog (): void {
-    while (this.#backlog.length > 0) {
-      const lines = this.#backlog.slice(0, 200)
-      const text = lines.join('')
-      this.#writer.append(text)
-      this.#backlog.splice(0, lines.length)
-      this.#backlogBytes -= text.length
-      this.#counts.lines += lines.length
-    }
+    this.#backlog.write(text => this.#writer.append(text), lines => { this.#counts.lines += lines })
   }
 
   #noteFailure (error: Error): Error {
@@ -176,7 +168,7 @@ export class Journal {
   #refuse (batch: Batch, failure: Error): void {
     const blocks = this.#options.onFailure === 'block'
     // The intent of a refused request needn't wait: the line about its refusal holds it too.
-    this.#keep(blocks ? batch.lines.filter(line => !line.startsWith('["i"')) : batch.lines)
+    this.#backlog.keep(blocks ? batch.lines.filter(line => !line.startsWith('["i"')) : batch.lines)
     this.#turnAway(batch, failure)
   }
 
@@ -186,17 +178,6 @@ export class Journal {
     for (let index = 0; index < dones.length; index++) {
       (entries[index] as OpenEntry).recorded = false
       ;(dones[index] as Done)(blocks ? proxyError('trail_unavailable', { cause: failure }) : undefined)
-    }
-  }
-
-  #keep (lines: string[]): void {
-    for (const line of lines) {
-      if (line.length > this.#maxBacklogBytes - this.#backlogBytes) {
-        this.#counts.lost++
-        continue
-      }
-      this.#backlog.push(line)
-      this.#backlogBytes += line.length
     }
   }
 
@@ -230,7 +211,8 @@ export class Journal {
     return {
       state: failure === undefined ? 'ok' : 'failing',
       error: failure === undefined ? null : failure.code ?? failure.message,
-      backlog: this.#backlog.length,
+      backlog: this.#backlog.size,
+      lost: this.#backlog.lost,
       ...this.#counts
     }
   }

@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Dispatcher } from 'undici'
 import type { Secret } from '../access-key/secret.ts'
 import { proxyError, type ErrorType, type ProxyError } from '../errors.ts'
+import { carriesNoBody, dropBodyFacts, measureClockOffset, readRawHeaders } from './answer-head.ts'
 import type { Waiting } from './answer-watch.ts'
 import type { QueuedRequest, Sender } from './connection-queue.ts'
 import type { ConnectionUser, TrackedClient } from './connections.ts'
@@ -199,7 +200,7 @@ export class Exchange implements Sender, ConnectionUser, Waiting {
     entry.ttfb_ms = performance.now() - entry.openedAt
     const requestId = headers['x-request-id']
     if (requestId !== undefined) entry.upstream_request_id = String(requestId).slice(0, 128)
-    if (headers['date'] !== undefined) noteClockOffset(entry, headers['date'])
+    entry.clock_offset_ms = measureClockOffset(headers['date']) ?? entry.clock_offset_ms
     this.context.accessKey.reportAnswer(this.#key, status)
   }
 
@@ -237,37 +238,4 @@ export class Exchange implements Sender, ConnectionUser, Waiting {
     this.#gone = true
     if (this.#queued?.leave() !== true) this.#controller?.abort(clientGone)
   }
-}
-
-function readRawHeaders (controller: Dispatcher.DispatchController): string[] {
-  return (controller.rawHeaders as Buffer[]).map(toLatin1)
-}
-
-function toLatin1 (bytes: Buffer): string { return bytes.toString('latin1') }
-
-/** RFC 9110 §6.4.1 */
-function carriesNoBody (method: string, status: number): boolean {
-  return method === 'HEAD' || status === 204 || status === 304
-}
-
-/** What is said of a body that is about to be changed. */
-const bodyFacts = new Set(['content-length', 'content-md5', 'digest', 'content-digest', 'repr-digest'])
-
-function dropBodyFacts (flat: string[]): void {
-  for (let index = flat.length - 2; index >= 0; index -= 2) {
-    if (bodyFacts.has(flat[index]?.toLowerCase() ?? '')) flat.splice(index, 2)
-  }
-}
-
-const dateCache = { text: '', at: 0 }
-
-/** Date has whole seconds, so an offset under a second means nothing; parsed once per second. */
-function noteClockOffset (entry: FastifyRequest['entry'], date: string | string[]): void {
-  const text = String(date)
-  if (dateCache.text !== text) {
-    dateCache.text = text
-    dateCache.at = Date.parse(text)
-  }
-  const offset = dateCache.at - Date.now()
-  if (Number.isFinite(offset)) entry.clock_offset_ms = offset
 }

@@ -5,8 +5,8 @@ import { encodeIntent, encodeOutcome } from '../../../src/trail/lines.ts'
 import { buildBatch } from '../../../src/trail/store/batch.ts'
 import { SqliteStore } from '../../../src/trail/store/sqlite-store.ts'
 import type { Suite } from '../page.ts'
-import { ourCommand, type Bench } from '../proxies/contestants.ts'
-import { measureLoad, otherCore, proxyCore, start } from '../proxies/machine.ts'
+import { contestants, ourCommand, type Bench } from '../proxies/contestants.ts'
+import { measureLoad, otherCore, proxyCore, start, type Running } from '../proxies/machine.ts'
 import { median, table } from '../table.ts'
 
 // What a request takes longer through the proxy than straight to the API, at rates below what it can do.
@@ -40,26 +40,39 @@ export async function fillTrail (path: string, count: number, ageDays: number): 
   await store.close()
 }
 
-async function measure (bench: Bench, changed: Record<string, string>): Promise<Map<number, { proxied: Latency, direct: Latency }>> {
-  const running = start(ourCommand(bench, port, changed), proxyCore, bench.folder, 'latency')
+interface Subject { name: string, port: number, command: string[] }
+
+/** Beside ours the tables show what others add on the same machine at the same time. */
+function others (bench: Bench): Subject[] {
+  return contestants.filter(({ name }) => name === 'nginx' || name.startsWith('stock ')).map(contestant => ({ ...contestant, command: contestant.prepare(bench) }))
+}
+
+async function measure (bench: Bench, subjects: Subject[]): Promise<Array<Array<string | number>>> {
+  const running: Running[] = []
   try {
+    for (const { port, command } of subjects) running.push(start(command, proxyCore, bench.folder, `latency-${port}`))
     await new Promise(resolve => setTimeout(resolve, 3000))
-    measureLoad({ port }, bench.token, 64, 6)
-    return new Map([500, 1000].map(rate => [rate, compare(bench, rate)]))
+    for (const { port } of subjects) measureLoad({ port }, bench.token, 64, 6)
+    return [500, 1000].flatMap(rate => compare(bench, rate, subjects))
   } finally {
-    await running.stop()
+    for (const proxy of running) await proxy.stop()
   }
 }
 
-/** Straight and through the proxy in turn; medians. */
-function compare ({ apiPort, folder, token }: Bench, rate: number): { proxied: Latency, direct: Latency } {
-  const proxied: Latency[] = []
+/** Straight and through each proxy in turn; medians. */
+function compare ({ apiPort, folder, token }: Bench, rate: number, subjects: Subject[]): Array<Array<string | number>> {
   const direct: Latency[] = []
+  const proxied: Latency[][] = subjects.map(() => [])
   for (let round = 0; round < rounds; round++) {
     direct.push(measureRate(`https://localhost:${apiPort}/v3/devices?limit=5`, rate, token, { caFile: join(folder, 'ca.pem') }))
-    proxied.push(measureRate(`http://127.0.0.1:${port}/v3/devices?limit=5`, rate, token))
+    for (const [index, { port }] of subjects.entries()) proxied[index]?.push(measureRate(`http://127.0.0.1:${port}/v3/devices?limit=5`, rate, token))
   }
-  return { proxied: middle(proxied), direct: middle(direct) }
+  return subjects.map(({ name }, index) => describe(name, rate, middle(direct), middle(proxied[index] ?? [])))
+}
+
+function describe (name: string, rate: number, direct: Latency, proxied: Latency): Array<string | number> {
+  const write = ({ p50Ms, p99Ms }: Latency) => `${p50Ms.toFixed(2)} / ${p99Ms.toFixed(2)}`
+  return [name, rate, write(direct), write(proxied), (proxied.p50Ms - direct.p50Ms).toFixed(2), (proxied.p99Ms - direct.p99Ms).toFixed(2), proxied.failed]
 }
 
 function middle (taken: Latency[]): Latency {
@@ -73,17 +86,12 @@ export const suite: Suite = {
     const old = join(bench.folder, 'old.db')
     await fillTrail(full, rows, 1)
     await fillTrail(old, rows, 60)
-    const cases: Array<[string, Record<string, string>]> = [
-      ['empty', {}],
-      [`${rows.toLocaleString('en')} rows`, { '--trail': `sqlite:${full}` }],
-      [`${rows.toLocaleString('en')} rows that retention takes away meanwhile`, { '--trail': `sqlite:${old}` }]
+    const ours = (name: string, changed: Record<string, string> = {}) => ({ name, port, command: ourCommand(bench, port, changed) })
+    const lines = [
+      ...await measure(bench, [ours('ours, trail empty'), ...others(bench)]),
+      ...await measure(bench, [ours(`ours, ${rows.toLocaleString('en')} rows`, { '--trail': `sqlite:${full}` })]),
+      ...await measure(bench, [ours(`ours, ${rows.toLocaleString('en')} rows that retention takes away meanwhile`, { '--trail': `sqlite:${old}` })])
     ]
-    const lines: Array<Array<string | number>> = []
-    for (const [name, changed] of cases) {
-      for (const [rate, { proxied, direct }] of await measure(bench, changed)) {
-        lines.push([name, rate, `${direct.p50Ms.toFixed(2)} / ${direct.p99Ms.toFixed(2)}`, `${proxied.p50Ms.toFixed(2)} / ${proxied.p99Ms.toFixed(2)}`, (proxied.p50Ms - direct.p50Ms).toFixed(2), (proxied.p99Ms - direct.p99Ms).toFixed(2), proxied.failed])
-      }
-    }
-    return `At a constant rate over 64 kept connections; a latency counts from when the request was due. Straight to the API over kept TLS connections, and through the proxy, in turn; medians of ${rounds}.\n\n${table(['trail', 'req/s', 'straight, p50 / p99 ms', 'proxied, p50 / p99 ms', 'added p50, ms', 'added p99, ms', 'failed'], lines)}`
+    return `At a constant rate over 64 kept connections; a latency counts from when the request was due. Straight to the API over kept TLS connections, and through each proxy, in turn; medians of ${rounds}.\n\n${table(['proxy', 'req/s', 'straight, p50 / p99 ms', 'proxied, p50 / p99 ms', 'added p50, ms', 'added p99, ms', 'failed'], lines)}`
   }
 }
