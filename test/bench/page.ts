@@ -45,6 +45,7 @@ Each measured before and after by the same script, on a busy machine: ratios say
 | V8's compiled code kept for the next start (\`src/compile-cache.ts\`; in the image made with it), with neither zlib nor HTTP/2 nor reply-from loaded | 287 ms at the first answer | 253 |
 | a dozen small files of the program in one | 239 ms at the first answer | 221 |
 | undici's parser (WebAssembly) compiled ahead (\`src/upstream/rehearsal.ts\`) | first request 1.23 round trips | 1.16 |
+| one probe rehearsed, on a connection that leads nowhere (\`src/ops/rehearsal.ts\`) | first request 106 ms at a distance of 80 ms | 98 |
 | 512 connections to the API at most, not 256, which at 2,500 req/s and 80 ms are always nearly all taken | 2,084 req/s, p50 1.2 s | 2,480, p50 82 ms |
 | events of the channel in bytes of their own, not in pieces of Node's pool of 64 KiB | 10 MB of events, and 416 MB outside the heap | 6 MB of events, and 17 MB |
 | the TLS context made once, not for every connection | 17 ms CPU a connection | once |
