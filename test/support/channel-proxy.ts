@@ -19,6 +19,7 @@ import fleet from '../../src/fleet/plugin.ts'
 import drain from '../../src/ops/drain-plugin.ts'
 import health from '../../src/ops/health-plugin.ts'
 import type { Health } from '../../src/ops/health.ts'
+import upkeep from '../../src/ops/upkeep-plugin.ts'
 import { startSandbox, type Sandbox, type SandboxOptions } from '../../src/sandbox/index.ts'
 import trail from '../../src/trail/plugin.ts'
 import type { OpenEntry, TrailRecord } from '../../src/trail/record.ts'
@@ -87,6 +88,7 @@ export async function startChannelProxy (t: Test, options: ChannelProxyOptions =
   await app.register(trail, { settings, redact: text => text })
   app.trail.onClosed(entry => entries.push(entry))
   await app.register(drain)
+  await app.register(upkeep, { settings })
   await app.register(accessKey, { settings })
   await app.register(guard, { settings })
   await app.register(fleet, { settings })

@@ -18,6 +18,7 @@ import { createLogger } from '../../../src/ops/log.ts'
 import metrics from '../../../src/ops/metrics-plugin.ts'
 import { logRequest } from '../../../src/ops/request-log.ts'
 import tracing from '../../../src/ops/tracing-plugin.ts'
+import upkeep from '../../../src/ops/upkeep-plugin.ts'
 import pages from '../../../src/pages/plugin.ts'
 import team from '../../../src/team/plugin.ts'
 import type { TrailService } from '../../../src/trail/record.ts'
@@ -44,6 +45,7 @@ if (without === 'trail') forgetAll(app.trail)
 if (without !== 'log line') app.trail.onClosed(entry => logRequest(app.log as Logger, entry))
 await app.register(tracing, { settings, program, redact: redactor.redact })
 await app.register(drain)
+await app.register(upkeep, { settings })
 await app.register(accessKey, { settings, environment: {}, redactor })
 await app.register(guard, { settings })
 await app.register(fleet, { settings })
