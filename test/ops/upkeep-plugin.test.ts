@@ -1,4 +1,4 @@
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
@@ -9,6 +9,7 @@ import { makeAccessKey, startProxy } from '../support/proxy.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'izuma-proxy-test-'))
+t.teardown(() => rmSync(folder, { recursive: true, force: true }))
 const { cert, key } = makeAuthority().issue()
 writeFileSync(join(folder, 'cert.pem'), cert)
 writeFileSync(join(folder, 'key.pem'), key, { mode: 0o600 })
@@ -30,6 +31,8 @@ for (const [name, flags] of Object.entries(listeners)) {
     t.notMatch(proxy.log(), /"level":"(warn|error)"/)
     t.equal(proxy.app.connections.openSockets, 0)
     t.same(api.seen, [])
+    // By its end it has stored all there is.
+    await proxy.app.close()
     t.same(await proxy.trail(() => true), [])
   })
 }

@@ -20,7 +20,9 @@ export interface Latency { p50Ms: number, p99Ms: number, failed: number, rate: n
 
 export function measureRate (url: string, rate: number, token: string, { caFile, connections = 64, forSeconds = seconds }: { caFile?: string, connections?: number, forSeconds?: number } = {}): Latency {
   const words = ['-c', otherCore, 'node', join(import.meta.dirname, '../constant-rate.ts'), url, String(rate), String(forSeconds), String(connections), token, ...(caFile === undefined ? [] : [caFile])]
-  return JSON.parse(spawnSync('taskset', words, { encoding: 'utf8' }).stdout) as Latency
+  const { status, stdout, stderr } = spawnSync('taskset', words, { encoding: 'utf8' })
+  if (status !== 0) throw new Error(`${url} at ${rate} req/s: ${stderr}`)
+  return JSON.parse(stdout) as Latency
 }
 
 /** A trail as after weeks of traffic. `ageDays`: how long ago it was. */
