@@ -26,9 +26,10 @@ const delayMs = 100
 function plugUpkeep (app: FastifyInstance, { settings }: UpkeepOptions, done: () => void): void {
   const parts: Array<() => Promise<unknown>> = []
   const rehearse = () => { for (const part of parts) void part() }
-  const host = 'socketPath' in settings.listen ? 'localhost' : settings.allowedHosts[0] ?? 'localhost'
+  const host = 'socketPath' in settings.listen ? 'localhost' : settings.allowedHosts[0]
   app.decorate('upkeep', { rehearse: part => { parts.push(part) } })
-  app.upkeep.rehearse(() => rehearseAnswering({ server: app.server, host, secure: settings.tlsCertFile !== undefined }))
+  // Where no name is served a probe would be refused, and recorded as if somebody had asked.
+  if (host !== undefined) app.upkeep.rehearse(() => rehearseAnswering({ server: app.server, host, secure: settings.tlsCertFile !== undefined }))
 
   let timer: NodeJS.Timeout | undefined
   const stopCollecting = collectWhenIdle()

@@ -46,8 +46,17 @@ t.test('a refused probe is an answer, too', { timeout: 20_000 }, async t => {
 
 t.test('none is begun by a proxy that ended before', { timeout: 20_000 }, async t => {
   const api = await startApi(t, (_request, response) => { response.end('{}') })
-  const proxy = await startProxy(t, { api, accessKey: makeAccessKey() })
-  await proxy.app.close()
+  const { app } = await startProxy(t, { api, accessKey: makeAccessKey() })
+  let connections = 0
+  app.server.on('connection', () => { connections++ })
+  await app.close()
   await new Promise(resolve => { setTimeout(resolve, 200) })
+  t.equal(connections, 0)
+})
+
+t.test('nor by one that serves no name, which would refuse it', { timeout: 20_000 }, async t => {
+  const api = await startApi(t, (_request, response) => { response.end('{}') })
+  const proxy = await startProxy(t, { api, accessKey: makeAccessKey(), flags: { '--allowed-hosts': '' } })
+  await new Promise(resolve => { setTimeout(resolve, 300) })
   t.notMatch(proxy.log(), /livez/)
 })
